@@ -1,0 +1,39 @@
+"""actorkit: actors for Python on gevent. Blocking-style code, a million actors, supervised."""
+
+from __future__ import annotations
+
+from .actor import Actor, Reply
+from .errors import (
+    ActorError,
+    ActorExit,
+    ActorNotFound,
+    ActorStopped,
+    AskDeadlock,
+    AskTimeout,
+    ForkedSystem,
+    LinkedActorDied,
+    NameTaken,
+    NotInActor,
+    Refused,
+    ReplyDropped,
+    SystemStopped,
+    UnhandledMessage,
+    WrongThread,
+)
+from .events import (
+    ActorFailed,
+    ActorRestarted,
+    ActorStarted,
+    DeadLetter,
+    EventStream,
+    InboxOverflow,
+    NodeDown,
+    NodeUp,
+)
+from .futures import Future
+from .kernel import Inbox, InboxQueue
+from .log import use_stdlib_logging
+from .messages import IdleTimeout, Reason, Terminated
+from .ref import ActorRef
+from .supervision import Backoff, Directive, OneForAll, OneForOne, RestForOne
+from .system import ActorSystem

@@ -1,0 +1,134 @@
+"""`tell` and `ask`: the part of a reference that runs for each message.
+
+`ActorRef` is this and the rest of the public vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from greenlet import getcurrent
+
+from ..errors import AskDeadlock
+from .cell import STOPPED, Cell
+from .dispatcher import Worker, get_ident
+from .envelope import Envelope, Sink
+
+__all__ = ["Sender"]
+
+#: Seconds that an ask waits for its answer unless told otherwise.
+ASK_TIMEOUT = 5.0
+
+
+class Sender:
+    """Reaches one local cell."""
+
+    __slots__ = ("_cell",)
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+
+    def tell(self, message: Any) -> None:
+        """Send `message` and go on; it is delivered exactly once while the actor lives.
+
+        Blocks only where the target's inbox is bounded with `overflow="block"` and full. Raises
+        `gevent.queue.Full` where the policy is "fail", and WrongThread on another OS thread. A
+        message to a dead actor becomes a `DeadLetter`.
+        """
+        cell = self._cell
+        dispatcher = cell.dispatcher
+        if get_ident() != dispatcher.thread:
+            dispatcher.check_thread()
+        if cell.idle:
+            cell.idle = False
+            cell.first = message
+            dispatcher.schedule(cell)
+        else:
+            queue = cell.queue
+            if queue is not None:
+                queue.append(message)
+            else:
+                cell.put(message)
+
+    def ask(self, message: Any, timeout: float | None = ASK_TIMEOUT) -> Any:
+        """Send `message`, wait for the answer and return it.
+
+        Only the calling actor or greenlet waits. `timeout` is in seconds, None for ever.
+        Raises what the actor raised, AskTimeout, ActorStopped at once when the actor is dead or
+        ends before it answers, and AskDeadlock when the wait could never end.
+        """
+        cell = self._cell
+        dispatcher = cell.dispatcher
+        if get_ident() != dispatcher.thread:
+            dispatcher.check_thread()
+        me = getcurrent()
+        asker = me.cell if isinstance(me, Worker) else None
+        if asker is not None and (cell is asker or cell.asking is not None):
+            refuse_cycle(asker, cell)
+        envelope = Envelope(message, cell, dispatcher)
+        if timeout is not None:
+            dispatcher.fresh.append((envelope, dispatcher.clock() + check_timeout(timeout)))
+        if cell.idle:
+            cell.idle = False
+            cell.first = envelope
+            dispatcher.schedule(cell)
+        elif cell.queue is not None:
+            cell.queue.append(envelope)
+        else:
+            cell.put(envelope, timeout=timeout)
+        if not envelope.done:
+            if asker is not None:
+                asker.asking = envelope
+            try:
+                dispatcher.suspend(envelope)
+            finally:
+                if asker is not None:
+                    asker.asking = None
+                if not envelope.done:
+                    envelope.abandon()
+        error = envelope.error
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error, envelope
+        return envelope.value
+
+    def _submit(self, message: Any, timeout: float | None, sink: Sink) -> Envelope:
+        """Ask without waiting: the answer goes to `sink`."""
+        cell = self._cell
+        dispatcher = cell.dispatcher
+        dispatcher.check_thread()
+        envelope = Envelope(message, cell, dispatcher)
+        envelope.sink = sink
+        if timeout is not None:
+            dispatcher.timeouts.add(envelope, dispatcher.clock() + check_timeout(timeout))
+        cell.put(envelope)
+        return envelope
+
+
+def check_timeout(timeout: float) -> float:
+    """`timeout` if it is a number of seconds >= 0, else ValueError."""
+    if not timeout >= 0:
+        raise ValueError(f"timeout must be seconds >= 0, or None for ever, not {timeout!r}")
+    return timeout
+
+
+def refuse_cycle(asker: Cell, target: Cell) -> None:
+    """Raise AskDeadlock if `asker` waiting for `target` would wait for itself.
+
+    An actor that deferred or passed on a question is not waited for: somebody else may answer.
+    """
+    circle = [asker, target]
+    while target is not asker:
+        waits = target.asking
+        if waits is None or waits.done or waits.passed or waits.cell is None:
+            return
+        target = waits.cell
+        circle.append(target)
+        if target is circle[1]:
+            return  # a circle that this asker is no part of; its members were told
+    raise AskDeadlock(
+        " -> ".join(cell.path for cell in circle) + " would wait for each other for ever;"
+        " use tell or ask_nowait for one of the asks, or answer one later with defer_reply()"
+    )

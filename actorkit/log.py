@@ -1,0 +1,39 @@
+"""Logging: structlog everywhere, and its bridge for programs that use `logging`.
+
+Used by every module that logs; imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import structlog
+
+__all__ = ["get_logger", "use_stdlib_logging"]
+
+
+def get_logger(**bound: Any) -> Any:
+    """A structlog logger named "actorkit", with these values bound to each of its events."""
+    return structlog.get_logger("actorkit", **bound)
+
+
+def use_stdlib_logging(level: int = logging.NOTSET) -> None:
+    """Send every structlog event to the standard `logging` tree, with its values as `extra`.
+
+    `level`: of the "actorkit" logger. Call it once at start, beside `logging.basicConfig`.
+    Programs that configure structlog themselves do not need it.
+    """
+    logging.getLogger("actorkit").setLevel(level)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.processors.StackInfoRenderer(),
+            structlog.stdlib.render_to_log_kwargs,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )

@@ -1,0 +1,294 @@
+"""`ActorRef`: how anyone reaches an actor, here or on another node; and its typed proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
+
+from .futures import Future
+from .kernel import Cell, Envelope, InboxQueue, Life, Sender, State, Waiter
+from .kernel.sender import ASK_TIMEOUT, check_timeout
+from .messages import Call, Reason, Terminated
+
+if TYPE_CHECKING:
+    from .actor import Actor
+
+__all__ = ["ActorRef"]
+
+A = TypeVar("A", bound="Actor", covariant=True)
+
+
+class ActorRef(Sender, Generic[A]):
+    """Reaches one actor for as long as there is one: over its restarts, never over its end.
+
+    Small, hashable, sent freely in messages. Equal references reach the same incarnation of the
+    same actor. Besides `tell` and `ask` it has the words of `gevent.Greenlet`, so that
+    `gevent.joinall([a, b])` and `gevent.wait` take references.
+    """
+
+    __slots__ = ("__weakref__",)
+
+    # -- messages -------------------------------------------------------------------------------
+
+    def ask_nowait(self, message: Any, timeout: float | None = ASK_TIMEOUT) -> Future[Any]:
+        """Send `message` and return a `Future` of the answer at once.
+
+        `timeout` is in seconds from now, None for ever; the future then fails with AskTimeout.
+        """
+        future: Future[Any] = Future()
+        self._submit(message, timeout, future)
+        return future
+
+    def tell_threadsafe(self, message: Any) -> None:
+        """`tell` from any OS thread; the message joins the inbox when the loop turns."""
+        dispatcher = self._cell.dispatcher
+        if dispatcher.forked:
+            dispatcher.check_thread()
+        dispatcher.loop.run_callback_threadsafe(self._tell_unblocked, message)
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Call the actor's public method `name` and return what it returns, as `ask` does."""
+        return self.ask(Call(name, args, kwargs or None))
+
+    def cast(self, name: str, *args: Any, **kwargs: Any) -> None:
+        """Have the actor's public method `name` called, and go on, as `tell` does."""
+        self._cell.dispatcher.check_thread()
+        self._cell.put(Envelope(Call(name, args, kwargs or None), None))
+
+    def proxy(self, timeout: float | None = ASK_TIMEOUT) -> A:
+        """The actor's public methods as blocking calls, typed as the actor's own class.
+
+            account = system.spawn(Account).proxy()
+            balance = account.deposit(10)
+
+        Each call waits up to `timeout` seconds and raises what `ask` raises.
+        """
+        if timeout is not None:
+            check_timeout(timeout)
+        return cast(A, _Proxy(self, timeout))
+
+    @property
+    def inbox(self) -> InboxQueue:
+        """The actor's inbox; `ref.inbox.put(message)` is `tell`."""
+        return InboxQueue(self._cell)
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def stop(self, drain: bool = False) -> None:
+        """Order the actor to end for good after its current message, whatever its `restart` says.
+
+        `drain=True`: after the messages that are in the inbox now. Does not wait: `join` does.
+        """
+        cell = self._cell
+        cell.dispatcher.check_thread()
+        if cell.state is State.STOPPED:
+            return
+        if drain:
+            cell.get_life().order_stop_when_drained()
+        elif cell.life is None and cell.state is State.RUNNING and cell.spec.ordered_plainly:
+            cell.stop_plainly()
+        else:
+            cell.get_life().order_stop(Reason.NORMAL)
+
+    def kill(self) -> None:
+        """Order the actor to end for good at once, interrupting whatever it is blocked in.
+
+        An actor that kills itself ends here and now.
+        """
+        cell = self._cell
+        cell.dispatcher.check_thread()
+        if cell.state is not State.STOPPED:
+            cell.get_life().kill()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the actor has ended for good, or `timeout` seconds; see `ready()`."""
+        cell = self._cell
+        dispatcher = cell.dispatcher
+        dispatcher.check_thread()
+        if cell.state is State.STOPPED:
+            return
+        waiter = Waiter()
+
+        def wake(_: Any = None) -> None:
+            if waiter.greenlet is not None:
+                dispatcher.schedule(waiter)
+
+        timer = None
+        if timeout is not None:
+            timer = dispatcher.timers.after(check_timeout(timeout), wake)
+        self.rawlink(wake)
+        try:
+            dispatcher.suspend(waiter)
+        finally:
+            self.unlink(wake)
+            if timer is not None:
+                timer.cancel()
+
+    def ready(self) -> bool:
+        """Whether the actor has ended for good."""
+        return self._cell.state is State.STOPPED
+
+    @property
+    def dead(self) -> bool:
+        """The same as `ready()`."""
+        return self.ready()
+
+    def successful(self) -> bool:
+        """Whether it has ended, and not by an error."""
+        return self.ready() and self.exception is None
+
+    @property
+    def exception(self) -> BaseException | None:
+        """The error that ended the actor; None while it lives and after a normal end."""
+        life = self._cell.life
+        return life.error if self.ready() and life is not None else None
+
+    @property
+    def value(self) -> Any:
+        """What `run` returned, once the actor has ended; None otherwise."""
+        life = self._cell.life
+        return life.value if self.ready() and life is not None else None
+
+    @property
+    def exc_info(self) -> tuple[Any, Any, Any]:
+        """The error that ended the actor as `sys.exc_info()` has it."""
+        error = self.exception
+        return (None, None, None) if error is None else (type(error), error, error.__traceback__)
+
+    def rawlink(self, callback: Callable[[ActorRef[Any]], Any]) -> None:
+        """Call `callback(ref)` in the hub when the actor has ended (soon, if it has already)."""
+        if not callable(callback):
+            raise TypeError(f"rawlink takes a callable, not {callback!r}")
+        cell = self._cell
+        if cell.state is State.STOPPED:
+            cell.dispatcher.loop.run_callback(callback, self)
+        else:
+            cell.get_life().observers.append(callback)
+
+    def unlink(self, callback: Callable[[ActorRef[Any]], Any]) -> None:
+        """Take a `rawlink` back."""
+        life = self._cell.life
+        if life is not None and callback in life.observers:
+            life.observers.remove(callback)
+
+    # -- address --------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> str:
+        """The names from the system down: "/parent/child"."""
+        return self._cell.path
+
+    @property
+    def name(self) -> str:
+        return self._cell.name
+
+    @property
+    def uid(self) -> int:
+        """Which incarnation of the path this is."""
+        return self._cell.uid
+
+    @property
+    def address(self) -> str:
+        """The whole address: actorkit://system/path#uid."""
+        cell = self._cell
+        return f"actorkit://{cell.host.name}{cell.path}#{cell.uid}"
+
+    def __repr__(self) -> str:
+        return f"<ActorRef {self.address}>"
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return type(other) is type(self) and self._cell is other._cell
+
+    def __hash__(self) -> int:
+        return hash(self._cell)
+
+    def __copy__(self) -> ActorRef[A]:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> ActorRef[A]:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} cannot be pickled: a reference means something only within connected nodes;"
+            " send it in a message, or pass its path and use lookup()"
+        )
+
+    # -- what actors on either side need of each other ------------------------------------------
+
+    def _tell_unblocked(self, message: Any) -> None:
+        """`tell` from the hub, which cannot wait for room: what finds none is a dead letter."""
+        from gevent.queue import Full
+
+        try:
+            self.tell(message)
+        except Full:
+            self._cell.dead_letter(message, "its bounded inbox was full")
+
+    def _add_watcher(self, life: Life) -> None:
+        cell = self._cell
+        if cell.state is State.STOPPED:
+            reason, error = Reason.NORMAL, None
+            if cell.life is not None:
+                reason, error = cell.life.reason or reason, cell.life.error
+            life.terminated(Terminated(self, reason, error))
+        else:
+            cell.get_life().watchers[life] = None
+
+    def _remove_watcher(self, life: Life) -> None:
+        if self._cell.life is not None:
+            self._cell.life.watchers.pop(life, None)
+
+    def _add_link(self, other: ActorRef[Any]) -> None:
+        cell = self._cell
+        if cell.state is State.STOPPED:
+            life = cell.life
+            reason = Reason.NORMAL if life is None else (life.reason or Reason.NORMAL)
+            other._linked_ended(self, reason, None if life is None else life.error)
+        else:
+            cell.get_life().links[other] = None
+
+    def _remove_link(self, other: ActorRef[Any]) -> None:
+        if self._cell.life is not None:
+            self._cell.life.links.pop(other, None)
+
+    def _linked_ended(
+        self, other: ActorRef[Any], reason: Reason, error: BaseException | None
+    ) -> None:
+        if self._cell.state is not State.STOPPED:
+            self._cell.get_life().linked_ended(other, reason, error)
+
+
+class _Proxy:
+    """Turns attribute access into `ask(Call(...))`; see `ActorRef.proxy`."""
+
+    __slots__ = ("_ref", "_timeout")
+
+    def __init__(self, ref: ActorRef[Any], timeout: float | None) -> None:
+        self._ref = ref
+        self._timeout = timeout
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        ref, timeout = self._ref, self._timeout
+        check_callable(ref, name)
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            return ref.ask(Call(name, args, kwargs or None), timeout)
+
+        method.__name__ = method.__qualname__ = name
+        return method
+
+    def __repr__(self) -> str:
+        return f"<proxy of {self._ref!r}>"
+
+
+def check_callable(ref: ActorRef[Any], name: str) -> None:
+    """Raise AttributeError at the caller for a method that the actor cannot have."""
+    ref._cell.spec.cls._check_method(name)
+
+
+def make_ref(cell: Cell) -> ActorRef[Any]:
+    """The reference of a local cell."""
+    return ActorRef(cell)

@@ -1,0 +1,275 @@
+"""`ActorSystem`: a tree of actors and what they share: dispatcher, events, groups, the end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterable
+from functools import cached_property
+from types import TracebackType
+from typing import Any, ClassVar, TypeVar
+
+import gevent
+from greenlet import getcurrent
+
+from .actor import Actor
+from .errors import ActorNotFound
+from .events import EventStream
+from .groups import Groups
+from .kernel import Cell, Dispatcher, Inbox, Life, Spec, State, Worker
+from .kernel import spawn as spawn_cell
+from .kernel.life import KILL_GRACE, make_instance
+from .kernel.sender import check_timeout
+from .kernel.watchdog import Watchdog
+from .messages import Reason
+from .observe.tree import ActorInfo, snapshot
+from .ref import ActorRef, make_ref
+
+__all__ = ["ActorSystem"]
+
+A = TypeVar("A", bound=Actor)
+
+_RESTARTS = ("permanent", "transient", "temporary")
+
+
+class Guardian(Actor):
+    """The parent of the actors that the system itself starts; supervises them one for one."""
+
+    def receive(self, message: Any) -> None:
+        self._own_cell().dead_letter(message, "the root of a system takes no messages")
+
+
+class ActorSystem:
+    """A tree of actors in this thread's gevent hub. A context manager:
+
+        with ActorSystem("demo") as system:
+            greeter = system.spawn(Greeter, name="greeter")
+            ...
+
+    Leaving the block shuts down in order. Several systems may live in one process; there is no
+    global one.
+    """
+
+    def __init__(
+        self,
+        name: str = "actorkit",
+        *,
+        listen: str | None = None,
+        security: Any = None,
+        spawnable: Iterable[Any] = (),
+        config: Any = None,
+    ) -> None:
+        if not isinstance(name, str) or not name or set(name) & set("/@#$: \n"):
+            raise ValueError(f"a system's name is a word without / @ # $ : or spaces, not {name!r}")
+        self.name = name
+        self.events = EventStream()
+        #: Answers that came second, or after their asker had gone; they were dropped.
+        self.late_answers = 0
+        self.stopping = False
+        self._dispatcher = Dispatcher.current()
+        self._root = Cell(
+            self, self._dispatcher, None, _spec(Guardian, "temporary", 5.0, None), "", 0, (), None
+        )
+        make_instance(self._root)
+        self._root.state = State.RUNNING
+        self._root.handler = self._root.spec.receive
+        self._root.idle = True
+        Life(self._root)
+        self._watchdog = Watchdog.of(self._dispatcher)
+        self._watchdog.start()
+        self._root_ref: ActorRef[Any] = self._root.ref
+        self._root_ref.rawlink(self._ended)
+
+    def __enter__(self) -> ActorSystem:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not self._dispatcher.forked:
+            self.shutdown()
+
+    # -- actors ---------------------------------------------------------------------------------
+
+    def spawn(
+        self,
+        cls: type[A],
+        *args: Any,
+        name: str | None = None,
+        restart: str = "transient",
+        inbox: Inbox | None = None,
+        shutdown: float = 5.0,
+        on: Any = None,
+        **kwargs: Any,
+    ) -> ActorRef[A]:
+        """Start an actor of class `cls` and return its reference.
+
+        The constructor runs here with `args` and `kwargs`, so that its errors are raised here;
+        `on_start` runs as the actor's first turn. `name` is unique among siblings. `restart`:
+        "transient" (after a failure), "permanent" (after a normal end too) or "temporary" (never).
+        `inbox` overrides the class's. `shutdown`: seconds that the actor has to stop before it is
+        killed. Raises NameTaken, TypeError, ValueError, SystemStopped.
+        """
+        return self._spawn(self._root, cls, args, kwargs, name, restart, inbox, shutdown, on)
+
+    def lookup(self, path: str) -> ActorRef[Any]:
+        """The reference of the living actor at `path`; raises ActorNotFound."""
+        self._dispatcher.check_thread()
+        cell = self._root
+        for name in path.strip("/").split("/"):
+            children = cell.life.children if cell.life is not None else {}
+            key: str | int = name
+            if name.startswith("$") and name[1:].isdigit():
+                key = int(name[1:])
+            child = children.get(key)
+            if child is None:
+                raise ActorNotFound(f"no actor at {path!r} in {self.name!r}; see system.tree()")
+            cell = child
+        ref: ActorRef[Any] = cell.ref
+        return ref
+
+    def tree(self) -> list[ActorInfo]:
+        """A snapshot of every actor, parents before children."""
+        self._dispatcher.check_thread()
+        return snapshot(self._root)
+
+    @cached_property
+    def groups(self) -> Groups:
+        """Named groups of actors: `join`, `leave`, `members`, `publish`."""
+        return Groups(self)
+
+    # -- the end --------------------------------------------------------------------------------
+
+    def shutdown(self, timeout: float | None = None) -> None:
+        """Stop every actor, children before parents, last-started first, and wait for that.
+
+        Each actor has its own shutdown time; what is not done in `timeout` seconds is killed.
+        Inside an actor it returns at once and happens after the turn.
+        """
+        self._dispatcher.check_thread()
+        if timeout is not None:
+            check_timeout(timeout)
+        self.stopping = True
+        root = self._root.get_life()
+        root.order_stop(Reason.SHUTDOWN)
+        worker = getcurrent()
+        if isinstance(worker, Worker) and worker.cell is not None:
+            if timeout is not None:
+                self._dispatcher.timers.after(timeout, root.kill_tree)
+            return
+        self._root_ref.join(timeout)
+        if not self._root_ref.ready():
+            root.kill_tree()
+            self._root_ref.join(2 * KILL_GRACE)
+
+    @property
+    def terminated(self) -> bool:
+        """Whether the system has shut down."""
+        return self._root.state is State.STOPPED
+
+    def wait(self) -> None:
+        """Wait until the system has shut down.
+
+        Meanwhile SIGINT and SIGTERM start an orderly shutdown, and a second one ends it at once
+        with SystemExit (128 + the signal's number).
+        """
+        self._dispatcher.check_thread()
+        # Keeps the loop alive while every actor is idle: news may come from other threads.
+        alive = self._dispatcher.loop.async_()
+        alive.start(lambda: None)
+        handlers = []
+        forced: list[int] = []
+
+        def on_signal(number: int) -> None:
+            if self.stopping:
+                forced.append(number)
+                self._root.get_life().abandon_tree()
+            else:
+                gevent.spawn(self.shutdown)
+
+        if threading.current_thread() is threading.main_thread():
+            handlers = [
+                gevent.signal_handler(number, on_signal, number)
+                for number in (signal.SIGINT, signal.SIGTERM)
+            ]
+        try:
+            self._root_ref.join()
+        finally:
+            alive.stop()
+            alive.close()
+            for handler in handlers:
+                handler.cancel()
+        if forced:
+            raise SystemExit(128 + forced[0])
+
+    def __repr__(self) -> str:
+        return f"<ActorSystem {self.name!r}{' (shut down)' if self.terminated else ''}>"
+
+    # -- what the kernel needs ------------------------------------------------------------------
+
+    make_ref: ClassVar[Any] = staticmethod(make_ref)
+
+    def _spawn(
+        self,
+        parent: Cell,
+        cls: type[A],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        name: str | None,
+        restart: str,
+        inbox: Inbox | None,
+        shutdown: float,
+        on: Any,
+    ) -> ActorRef[A]:
+        if name is not None:
+            _check_name(name)
+        spec = _spec(cls, restart, shutdown, inbox)
+        ref: ActorRef[A] = spawn_cell(self, self._dispatcher, parent, spec, args, kwargs, name).ref
+        return ref
+
+    def _ended(self, _: Any) -> None:
+        self.stopping = True
+        self._watchdog.stop()
+
+
+def _spec(cls: type[Actor], restart: str, shutdown: float, inbox: Inbox | None) -> Spec:
+    """The `Spec` for these options; made and checked once for each set."""
+    key = (cls, restart, shutdown, inbox)
+    try:
+        return cls._specs[key]  # type: ignore[attr-defined, no-any-return]
+    except (AttributeError, KeyError, TypeError):
+        pass
+    if not isinstance(cls, type) or not issubclass(cls, Actor):
+        hint = "the class, not an instance" if isinstance(cls, Actor) else "a subclass of Actor"
+        raise TypeError(f"spawn takes {hint}: {cls!r}")
+    if cls.receive is Actor.receive and cls.run is Actor.run and not _has_methods(cls):
+        raise TypeError(
+            f"{cls.__name__} has neither receive(), nor run(), nor a public method: no message"
+            " could reach it"
+        )
+    if restart not in _RESTARTS:
+        raise ValueError(f"restart must be one of {_RESTARTS}, not {restart!r}")
+    if isinstance(shutdown, bool) or not isinstance(shutdown, int | float) or not shutdown >= 0:
+        raise ValueError(f"shutdown must be seconds >= 0, not {shutdown!r}")
+    if inbox is not None and not isinstance(inbox, Inbox):
+        raise TypeError(f"inbox must be an Inbox(...), not {inbox!r}")
+    spec = Spec(cls, restart, shutdown, cls.inbox if inbox is None else inbox, Actor)
+    if "_specs" not in cls.__dict__:
+        cls._specs = {}  # type: ignore[attr-defined]
+    cls._specs[key] = spec  # type: ignore[attr-defined]
+    return spec
+
+
+def _has_methods(cls: type[Actor]) -> bool:
+    return any(
+        not name.startswith("_") and not hasattr(Actor, name) and callable(getattr(cls, name))
+        for name in dir(cls)
+    )
+
+
+def _check_name(name: str) -> None:
+    if not isinstance(name, str) or not name or "/" in name or "#" in name or name[0] == "$":
+        raise ValueError(f"a name is a non-empty str without / or #, not starting with $: {name!r}")
