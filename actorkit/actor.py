@@ -11,8 +11,8 @@ import gevent
 
 from .errors import ActorError, ActorStopped, NotInActor, ReplyDropped, UnhandledMessage
 from .kernel import Cell, Envelope, Inbox, State
-from .kernel.dispatcher import TurnGuard
-from .kernel.life import ActorTimer, own_worker
+from .kernel.dispatcher import TurnGuard, own_worker
+from .kernel.life import ActorTimer
 from .log import get_logger
 from .messages import Call, Reason
 from .ref import ActorRef
@@ -317,7 +317,7 @@ class Actor:
         result: T = gevent.get_hub().threadpool.apply(fn, args, kwargs)
         return result
 
-    def task(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> gevent.Greenlet:
+    def task(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> gevent.Greenlet[..., Any]:
         """Run `fn` in a helper greenlet of this actor: killed with it, its failure is the actor's.
 
         It runs beside the actor's turns: have it send messages instead of touching the state.

@@ -1,6 +1,7 @@
 """The event stream of a system: who wants to know what happens, gets it here.
 
-Events are frozen dataclasses, but for `ActorStopped`, which is the error of that name too. `ActorSystem.events` is an `EventStream`; the kernel publishes.
+Events are frozen dataclasses, but for `ActorStopped`, which is the error of that name too.
+`ActorSystem.events` is an `EventStream`; the kernel publishes.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ T = TypeVar("T")
 __all__ = ["Future"]
 
 
-class Future(AsyncResult, Generic[T]):  # type: ignore[misc]
+class Future(AsyncResult, Generic[T]):  # type: ignore[type-arg]  # generic in stubs only
     """An answer that may still come. `gevent.wait([...])` and `gevent.joinall` take it.
 
         future = ref.ask_nowait("work")

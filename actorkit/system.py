@@ -18,8 +18,9 @@ from .events import EventStream
 from .groups import Groups
 from .kernel import Cell, Dispatcher, Inbox, Life, Spec, State, Worker
 from .kernel import spawn as spawn_cell
-from .kernel.life import KILL_GRACE, make_instance
+from .kernel.life import KILL_GRACE
 from .kernel.sender import check_timeout
+from .kernel.spawn import make_instance
 from .kernel.watchdog import Watchdog
 from .messages import Reason
 from .observe.tree import ActorInfo, snapshot

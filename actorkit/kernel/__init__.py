@@ -10,8 +10,9 @@ from .cell import Cell, Spec, State
 from .dispatcher import Dispatcher, Worker
 from .envelope import EMPTY, Envelope, Waiter
 from .inbox import Box, Inbox, InboxQueue
-from .life import Life, spawn
+from .life import Life
 from .sender import Sender
+from .spawn import spawn
 
 __all__ = [
     "EMPTY",

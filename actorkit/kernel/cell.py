@@ -229,7 +229,7 @@ class Cell:
         self.instance = None
         self.idle = False
         siblings = self.parent.life.children  # type: ignore[union-attr]
-        del siblings[self.key]  # type: ignore[union-attr]
+        del siblings[self.key]
         if self.first is not EMPTY or self.queue is not None:
             self.flush()
         events = self.host.events

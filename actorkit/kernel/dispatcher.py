@@ -51,14 +51,14 @@ from gevent.exceptions import BlockingSwitchOutError
 from gevent.monkey import get_original
 from greenlet import getcurrent, greenlet
 
-from ..errors import ForkedSystem, WrongThread
+from ..errors import ForkedSystem, NotInActor, WrongThread
 from ..timers import TimeoutWheel, Timers
 from .envelope import EMPTY, Envelope, Waiter
 
 if TYPE_CHECKING:
     from .cell import Cell
 
-__all__ = ["MAX_PARKED", "SLICE", "STRIDE", "Dispatcher", "Worker"]
+__all__ = ["MAX_PARKED", "SLICE", "STRIDE", "Dispatcher", "TurnGuard", "Worker", "own_worker"]
 
 #: Seconds of turns between two looks at sockets and timers.
 SLICE = 0.001
@@ -150,7 +150,7 @@ class Worker(greenlet):
                     message = queue.popleft()
             except BaseException as error:
                 self.failed(cell, error)
-                cell.life.settle()  # type: ignore[union-attr]
+                cell.life.settle()
             cell.handled += taken - left
             message = EMPTY
             if dispatcher.active is not self:
@@ -201,6 +201,14 @@ class Worker(greenlet):
                 stash.append(message)
 
 
+def own_worker(cell: Cell) -> Worker:
+    """The worker that runs `cell`'s turn, which must be the caller."""
+    worker = getcurrent()
+    if isinstance(worker, Worker) and worker.cell is cell:
+        return worker
+    raise NotInActor(f"this works only inside a turn of {cell.path} itself")
+
+
 class TurnGuard:
     """Stands for a worker in a `gevent.Timeout` that was started in one turn.
 
@@ -229,7 +237,7 @@ def _current_or_guard() -> Any:
 
 
 # Timeout.start() takes the greenlet to interrupt from this name, and offers no other way in.
-gevent.timeout.getcurrent = _current_or_guard
+vars(gevent.timeout)["getcurrent"] = _current_or_guard
 
 
 class Dispatcher:
@@ -268,7 +276,7 @@ class Dispatcher:
     @classmethod
     def current(cls) -> Dispatcher:
         """The dispatcher of this thread's hub, made when there is none."""
-        hub = get_hub()
+        hub: Any = get_hub()
         dispatcher: Dispatcher | None = getattr(hub, "actorkit_dispatcher", None)
         if dispatcher is None or dispatcher.loop is not hub.loop or dispatcher.thread == _FORKED:
             dispatcher = hub.actorkit_dispatcher = cls(hub)
@@ -318,7 +326,7 @@ class Dispatcher:
         while waiter.greenlet is not None:  # woken by a stray switch
             self.hub.switch()
         if self.active is me:
-            cell = me.cell  # type: ignore[attr-defined]
+            cell = me.cell
             if cell is not None:
                 cell.worker = None
 

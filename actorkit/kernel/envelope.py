@@ -108,10 +108,7 @@ class Envelope(Waiter):
             return
         worker.envelope = self
         message = self.message
-        if type(message) is Call:
-            value = instance._on_call(message)
-        else:
-            value = handler(instance, message)
+        value = instance._on_call(message) if type(message) is Call else handler(instance, message)
         worker.envelope = None
         if not self.passed:
             self.answer(value)

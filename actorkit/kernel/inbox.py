@@ -122,9 +122,7 @@ class Box:
 
     def put(self, cell: Cell, message: Any, block: bool, timeout: float | None) -> None:
         """Store `message`, or do what the policy says; envelopes with a gate always find room."""
-        if type(message) is Envelope and message.gate is not None:
-            self._store(message)
-        elif not self.full():
+        if not self.full() or (type(message) is Envelope and message.gate is not None):
             self._store(message)
         elif self.overflow == "drop_new":
             self._drop(cell, message)
@@ -301,7 +299,7 @@ class InboxQueue:
         `match`: a type, a tuple of types or a predicate: take the first message that fits and
         leave the others in their order (Erlang's selective receive).
         """
-        return self._life().next_message(match, block, timeout)
+        return self._reader().next(match, block, timeout)
 
     def get_nowait(self) -> Any:
         """Take the next message or raise Empty."""
@@ -309,7 +307,7 @@ class InboxQueue:
 
     def peek(self, block: bool = True, timeout: float | None = None) -> Any:
         """The next message without taking it; raises Empty."""
-        return self._life().next_message(None, block, timeout, peek=True)
+        return self._reader().next(None, block, timeout, peek=True)
 
     def peek_nowait(self) -> Any:
         """The next message without taking it, or raise Empty at once."""
@@ -341,7 +339,7 @@ class InboxQueue:
     def __repr__(self) -> str:
         return f"<inbox of {self._cell.path}: {self.qsize()} of {self.maxsize or 'any number'}>"
 
-    def _life(self) -> Any:
+    def _reader(self) -> Any:
         if getattr(getcurrent(), "cell", None) is not self._cell:
             raise NotInActor("only the actor itself reads its inbox; others put, tell or ask")
-        return self._cell.get_life()
+        return self._cell.get_life().get_reader()

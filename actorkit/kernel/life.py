@@ -23,32 +23,27 @@ from itertools import count
 from typing import Any
 
 from gevent import Greenlet, GreenletExit
-from gevent.queue import Empty
 from greenlet import getcurrent
 
 from ..errors import (
-    ActorError,
     ActorExit,
     ActorStopped,
     LinkedActorDied,
-    NameTaken,
-    NotInActor,
     Refused,
-    ReplyDropped,
-    SystemStopped,
 )
-from ..events import ActorFailed, ActorRestarted, ActorStarted
+from ..events import ActorFailed, ActorRestarted
 from ..log import get_logger
-from ..messages import Call, IdleTimeout, Reason, Terminated
-from ..supervision import Action, Directive, History, OneForOne, Strategy, decide
+from ..messages import IdleTimeout, Reason, Terminated
+from ..supervision import History
 from ..timers import Timer
-from .cell import RUNNING, STOPPED, Cell, Host, Spec, State
-from .dispatcher import STRIDE, Dispatcher, Worker
-from .envelope import EMPTY, Envelope, Waiter
-from .inbox import Box, payload
-from .sender import check_timeout
+from .cell import RUNNING, STOPPED, Cell, State
+from .dispatcher import STRIDE, Dispatcher, Worker, own_worker
+from .envelope import EMPTY, Envelope
+from .reader import Reader, close_question
+from .spawn import make_instance
+from .supervisor import Regroup, supervise
 
-__all__ = ["KILL_GRACE", "Life", "spawn"]
+__all__ = ["KILL_GRACE", "ActorTimer", "Life"]
 
 #: Seconds that a killed actor has for its `finally` blocks and `on_stop` before it is abandoned.
 KILL_GRACE = 1.0
@@ -56,83 +51,6 @@ KILL_GRACE = 1.0
 ABNORMAL = (Reason.FAILED, Reason.KILLED, Reason.NODE_LOST)
 
 _uids = count(1)
-
-
-def spawn(
-    host: Host,
-    dispatcher: Dispatcher,
-    parent: Cell,
-    spec: Spec,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    name: str | None,
-) -> Cell:
-    """Make an actor below `parent`. Its constructor runs here, its `on_start` as its first turn.
-
-    Raises NameTaken, SystemStopped, and whatever the constructor raises.
-    """
-    dispatcher.check_thread()
-    if host.stopping or parent.state is STOPPED:
-        raise SystemStopped(f"cannot start {spec.cls.__name__}: {host.name!r} is shutting down")
-    siblings = parent.get_life().children
-    uid = next(_uids)
-    key: str | int = uid
-    if name is not None:
-        if name in siblings:
-            raise NameTaken(f"{siblings[name].path} is alive; stop it first or choose another name")
-        key = name
-    cell = Cell(host, dispatcher, parent, spec, key, uid, args, kwargs or None)
-    siblings[key] = cell
-    box = None if spec.inbox.plain else Box(spec.inbox)
-    if box is not None:
-        cell.box = box
-        cell.get_life()
-    try:
-        make_instance(cell)
-    except BaseException:
-        cell.state = STOPPED
-        siblings.pop(key, None)
-        if cell.life is not None:
-            for child in reversed(list(cell.life.children.values())):
-                child.get_life().order_stop(Reason.SHUTDOWN)
-        cell.flush()
-        cell.ref = None
-        raise
-    events = host.events
-    if events.wants(ActorStarted):
-        events.publish(ActorStarted(cell.ref))
-    if spec.on_start or spec.dedicated:
-        cell.get_life().begin()
-    else:
-        cell.state = RUNNING
-        life = cell.life
-        if life is not None:
-            life.settle()
-        else:
-            cell.handler = spec.receive
-            queue = cell.queue
-            if queue is None:
-                cell.idle = True
-            else:
-                cell.first = queue.popleft()
-                dispatcher.schedule(cell)
-    return cell
-
-
-def make_instance(cell: Cell) -> None:
-    """Construct the actor's object; `_cell` is there before `__init__` runs."""
-    cls = cell.spec.cls
-    kwargs = cell.kwargs
-    if kwargs is None:
-        instance = cls.__new__(cls, *cell.args)
-        instance._cell = cell
-        cell.instance = instance
-        instance.__init__(*cell.args)
-    else:
-        instance = cls.__new__(cls, *cell.args, **kwargs)
-        instance._cell = cell
-        cell.instance = instance
-        instance.__init__(*cell.args, **kwargs)
 
 
 class Life:
@@ -143,8 +61,6 @@ class Life:
         "_halted",
         "_idle_after",
         "_idle_timer",
-        "_skipped",
-        "_stale",
         "_to_stop",
         "_touched",
         "behaviour",
@@ -155,13 +71,13 @@ class Life:
         "ending_within",
         "error",
         "front",
-        "getter",
         "held",
         "history",
         "links",
         "observers",
         "order",
         "owner",
+        "reader",
         "reason",
         "regroup",
         "restarts",
@@ -194,7 +110,7 @@ class Life:
         self.links: dict[Any, None] = {}
         self.observers: list[Callable[[Any], Any]] = []
         self.timers: dict[Any, ActorTimer] = {}
-        self.tasks: dict[Greenlet, None] = {}
+        self.tasks: dict[Greenlet[..., Any], None] = {}
         #: True once its end has a time limit.
         self.ending_within = False
         self._to_stop: list[Cell] = []
@@ -205,7 +121,7 @@ class Life:
         #: The end that was ordered: reason and error.
         self.order: tuple[Reason, BaseException | None] | None = None
         self.owner: OwnWorker | None = None
-        self.getter: Waiter | None = None
+        self.reader: Reader | None = None
         self.reason: Reason | None = None
         self.error: BaseException | None = None
         self.value: Any = None
@@ -214,9 +130,6 @@ class Life:
         self._idle_after: float | None = None
         self._idle_timer: Timer | None = None
         self._touched = 0.0
-        #: Messages that a selective `inbox.get` has passed over and not yet put back.
-        self._skipped: list[Any] = []
-        self._stale = 0
         if cell.state is RUNNING and cell.handler is None:
             # Told to stop while it had no life, and has not got to it.
             self.order = (Reason.NORMAL, None)
@@ -251,14 +164,9 @@ class Life:
 
     def turn(self, worker: Worker) -> None:
         """Run on a worker that has taken the cell from the ready deque."""
-        if self._stale:
-            self._stale -= 1
+        if self.reader is not None and self.reader.takes_turn(worker):
             return
-        getter = self.getter
-        if getter is not None:
-            self.getter = None
-            getter.step(worker)
-        elif self.owner is not None:
+        if self.owner is not None:
             worker.dispatcher.hand_to(worker, self.owner)
         else:
             self.run_turn(worker)
@@ -272,11 +180,10 @@ class Life:
             if self.signals:
                 self.signals.pop(0)()
             elif cell.state is RUNNING and cell.handler is None:
-                message = self._take()
+                message = self.take()
                 if message is EMPTY:
                     break
-                if self._idle_after is not None:
-                    self._touched = dispatcher.clock()
+                self.touch()
                 if not worker.handle(cell, self.behaviour, message):
                     break
                 if not self._slow:
@@ -321,7 +228,7 @@ class Life:
                 cell.first = cell.queue.popleft()
             cell.dispatcher.schedule(cell)
 
-    def _take(self) -> Any:
+    def take(self) -> Any:
         """The next message, system messages first, or EMPTY."""
         cell = self.cell
         if self.front:
@@ -334,137 +241,32 @@ class Life:
             return first
         return cell.queue.popleft() if cell.queue else EMPTY
 
-    # -- reading the inbox oneself --------------------------------------------------------------
+    def touch(self) -> None:
+        """A message came: the idle timeout begins anew."""
+        if self._idle_after is not None:
+            self._touched = self.cell.dispatcher.clock()
 
-    def next_message(
-        self, match: Any, block: bool, timeout: float | None, peek: bool = False
-    ) -> Any:
-        """`inbox.get` and `inbox.peek`, in the actor's own turn."""
-        cell = self.cell
-        worker = own_worker(cell)
-        timers = cell.dispatcher.timers
-        matches = _matcher(match)
-        deadline = None if timeout is None else timers.clock() + check_timeout(timeout)
-        if not peek:
-            self.close_question(worker)
-        timer: Timer | None = None
-        try:
-            while True:
-                while self.signals and not self._leaving:
-                    self.signals.pop(0)()
-                if self._leaving:
-                    raise ActorExit(f"{cell.path} was told to stop")
-                message = self._peek() if peek else self._take_matching(matches)
-                if message is not EMPTY:
-                    if not peek:
-                        message = self._open(worker, message)
-                    elif type(message) is Envelope:
-                        message = message.message
-                    if message is not EMPTY:
-                        return message
-                elif not block or (deadline is not None and timers.clock() >= deadline):
-                    raise Empty
-                else:
-                    if deadline is not None and timer is None:
-                        timer = timers.at(deadline, self._wake_getter)
-                    self._await_mail(Waiter())
-        finally:
-            if timer is not None:
-                timer.cancel()
-            if self._skipped:
-                skipped, self._skipped = self._skipped, []
-                self.put_back(skipped)
+    def run_signals(self) -> bool:
+        """Run what is due within the actor's turn; True when the instance is to end."""
+        while self.signals and not self.leaving:
+            self.signals.pop(0)()
+        return self.leaving
 
     @property
-    def _leaving(self) -> bool:
+    def leaving(self) -> bool:
+        """Whether the instance has been told to end."""
         return self.order is not None or self._halted is not None
 
-    def _take_matching(self, matches: Callable[[Any], bool] | None) -> Any:
-        """The next message that matches; what does not is kept aside until `get` returns."""
-        if matches is None:
-            return self._take()
-        for index, message in enumerate(self.front):
-            if matches(message):
-                return self.front.pop(index)
-        cell = self.cell
-        if cell.box is not None:
-            return cell.box.take(matches)
-        front, self.front = self.front, []
-        try:
-            while (message := self._take()) is not EMPTY:
-                if matches(message):
-                    return message
-                self._skipped.append(message)
-        finally:
-            self.front = front
-        return EMPTY
+    def get_reader(self) -> Reader:
+        """What reads the inbox on the actor's own greenlet, made on first need."""
+        if self.reader is None:
+            self.reader = Reader(self)
+        return self.reader
 
-    def _wake_getter(self) -> None:
-        """Let the greenlet that waits in `inbox.get` look again."""
-        if self.getter is not None and (self.cell.idle or self.held):
-            self.cell.idle = self.held = False
-            self.cell.dispatcher.schedule(self.cell)
-
-    def _await_mail(self, waiter: Waiter) -> None:
-        cell = self.cell
-        cell.handler = None
-        self.getter = waiter
-        if cell.box is None:
-            cell.queue = None
-            cell.idle = True
-        else:
-            self.held = True
-        try:
-            cell.dispatcher.suspend(waiter)
-        except BaseException:
-            if self.getter is waiter and not (cell.idle or self.held):
-                self._stale += 1  # the cell stands in the ready deque for nothing
-            raise
-        finally:
-            self.getter = None
-            cell.idle = self.held = False
-
-    def _peek(self) -> Any:
-        cell = self.cell
-        if self.front:
-            return self.front[0]
-        if cell.first is not EMPTY:
-            return cell.first
-        if cell.box is not None:
-            return cell.box.peek()
-        return cell.queue[0] if cell.queue else EMPTY
-
-    def _open(self, worker: Worker, message: Any) -> Any:
-        """The message for `get` to return, EMPTY when it was dealt with here."""
-        self.cell.handled += 1
-        self._touched = self.cell.dispatcher.clock()
-        if type(message) is not Envelope:
-            return message
-        if message.gate is not None and not message.gate():
-            return EMPTY
-        if type(message.message) is not Call:
-            worker.envelope = message
-            return message.message
-        try:
-            message.deliver(worker, self.behaviour, self.cell.instance)
-        except Refused as error:
-            worker.envelope = None
-            message.fail(error)
-        except Exception as error:
-            worker.envelope = None
-            message.fail(self.noted(error))
-            raise
-        return EMPTY
-
-    def close_question(self, worker: Worker) -> None:
-        """A question taken from the inbox and neither answered nor deferred is lost by now."""
-        envelope = worker.envelope
-        if envelope is not None:
-            worker.envelope = None
-            if not envelope.passed and not envelope.done:
-                envelope.fail(
-                    ReplyDropped(f"{self.cell.path} read this question and did not answer it")
-                )
+    @property
+    def reading(self) -> bool:
+        """Whether the actor waits for mail in `inbox.get`."""
+        return self.reader is not None and self.reader.waiting
 
     # -- start ----------------------------------------------------------------------------------
 
@@ -494,10 +296,10 @@ class Life:
         try:
             self.value = instance.run()
         except BaseException as error:
-            self.close_question(worker)
+            close_question(worker)
             self.failed(error, None)
         else:
-            self.close_question(worker)
+            close_question(worker)
             self.end_itself()
 
     def _call(self, hook: Callable[..., Any], *args: Any) -> bool:
@@ -834,7 +636,7 @@ class Life:
         cell = self.cell
 
         def check() -> None:
-            if cell.worker is worker and cell.handled == handled and self.getter is None:
+            if cell.worker is worker and cell.handled == handled and not self.reading:
                 self.kill()
 
         cell.dispatcher.timers.after(seconds, check)
@@ -965,11 +767,11 @@ class Life:
             due = max(due, timers.clock() + min(seconds, 0.05))
         self._idle_timer = timers.at(due, self._watch_idleness)
 
-    def add_task(self, task: Greenlet) -> None:
+    def add_task(self, task: Greenlet[..., Any]) -> None:
         """A helper greenlet of the instance: killed with it, its failure is the actor's."""
         self.tasks[task] = None
 
-        def ended(task: Greenlet) -> None:
+        def ended(task: Greenlet[..., Any]) -> None:
             if task in self.tasks:
                 del self.tasks[task]
                 if not task.successful() and task.exception is not None:
@@ -1060,203 +862,3 @@ class ActorTimer:
         if self.interval is None:
             del life.timers[self.key]
         return True
-
-
-def _matcher(match: Any) -> Callable[[Any], bool] | None:
-    if match is None:
-        return None
-    if isinstance(match, type | tuple):
-        types = match
-
-        def by_type(message: Any) -> bool:
-            message = payload(message)
-            return isinstance(message, types) or type(message) is Call
-
-        return by_type
-    if not callable(match):
-        raise TypeError(f"match must be a type, a tuple of types or a predicate, not {match!r}")
-
-    def by_predicate(message: Any) -> bool:
-        message = payload(message)
-        return message is EMPTY or type(message) is Call or bool(match(message))
-
-    return by_predicate
-
-
-def own_worker(cell: Cell) -> Worker:
-    """The worker that runs `cell`'s turn, which must be the caller."""
-    worker = getcurrent()
-    if isinstance(worker, Worker) and worker.cell is cell:
-        return worker
-    raise NotInActor(f"this works only inside a turn of {cell.path} itself")
-
-
-# -- supervision ------------------------------------------------------------------------------------
-
-_DEFAULT = OneForOne()
-
-
-def supervise(cell: Cell, error: BaseException | None) -> None:
-    """Have the parent of a failed (error) or normally ended (None) permanent actor decide."""
-    parent = cell.parent
-    if parent is None:
-        cell.get_life().order_stop(Reason.FAILED, error)
-        return
-    life = parent.get_life()
-    if parent.state in (State.STOPPING, STOPPED) or life._halted is not None:
-        return  # it stops its children anyway
-    if error is not None and parent.spec.judges:
-        life.signal(lambda: _judge(life, cell, error))
-    else:
-        _apply(life, cell, error, None)
-
-
-def _judge(life: Life, cell: Cell, error: BaseException) -> None:
-    """Ask the parent's `on_child_failure`, as a turn of the parent."""
-    if cell.state is not State.FAILED:
-        return
-    try:
-        directive = life.cell.instance.on_child_failure(cell.ref, error)
-        if directive is not None and not isinstance(directive, Directive):
-            raise TypeError(
-                f"{life.cell.spec.cls.__name__}.on_child_failure must return a Directive or None,"
-                f" not {directive!r}"
-            )
-    except BaseException as hook_error:
-        life.failed(hook_error, None)
-    else:
-        _apply(life, cell, error, directive)
-    finally:
-        life._clean()
-
-
-def _apply(
-    life: Life, cell: Cell, error: BaseException | None, directive: Directive | None
-) -> None:
-    """Carry out what supervision decides for the failed child `cell` of `life`."""
-    parent = life.cell
-    child = cell.get_life()
-    strategy: Strategy = _DEFAULT if parent.instance is None else parent.instance.supervision
-    if cell.spec.restart == "temporary" or not strategy.grouped:
-        record = child
-    else:
-        record = life
-    dispatcher = parent.dispatcher
-    try:
-        decision = decide(
-            strategy,
-            record.history,
-            dispatcher.clock(),
-            restart=cell.spec.restart,  # type: ignore[arg-type]
-            error=error,
-            directive=directive,
-            rand=dispatcher.random(),
-        )
-    except Exception as decide_error:
-        life.get_log().exception("supervision could not decide; escalating")
-        _escalate(life, cell, error or decide_error)
-        return
-    record.history = decision.history
-    if decision.action is Action.RESUME:
-        child.resume()
-    elif decision.action is Action.STOP:
-        child.order_stop(Reason.NORMAL if error is None else Reason.FAILED, error)
-    elif decision.action is Action.ESCALATE:
-        _escalate(life, cell, error or ActorError(f"{cell.path} ended more often than allowed"))
-    else:
-        siblings = list(life.children.values())
-        affected = [siblings[i] for i in strategy.affected(siblings.index(cell), len(siblings))]
-        child.error = error
-        Regroup(life, affected, cell, error, decision.delay)
-
-
-def _escalate(life: Life, cell: Cell, error: BaseException) -> None:
-    parent = life.cell
-    if parent.parent is None:
-        cell.get_life().get_log().critical("actor failed for good", error=repr(error))
-        cell.get_life().order_stop(Reason.FAILED, error)
-    else:
-        life.fail_soon(error)
-
-
-class Regroup:
-    """A restart under way, of one child or of several: all end, last first; all begin, first first.
-
-    One step at a time, each begun by the end of the one before. A failure during it makes a new
-    `Regroup`, which takes the members over.
-    """
-
-    __slots__ = ("culprit", "error", "halting", "life", "members", "reviving", "waiting")
-
-    def __init__(
-        self,
-        life: Life,
-        members: list[Cell],
-        culprit: Cell,
-        error: BaseException | None,
-        delay: float,
-    ) -> None:
-        self.life = life
-        self.culprit = culprit
-        self.error = error
-        taken_over = {id(cell): cell for cell in members}
-        for cell in list(life.children.values()):
-            regroup = cell.get_life().regroup if cell.life is not None else None
-            if regroup is not None and any(id(m) in taken_over for m in regroup.members):
-                taken_over[id(cell)] = cell
-                regroup.cancel()
-        self.members = [c for c in life.children.values() if id(c) in taken_over]
-        self.halting = list(self.members)
-        self.reviving: deque[Cell] = deque()
-        self.waiting: Cell | None = None
-        for cell in self.members:
-            cell.get_life().regroup = self
-        dispatcher = life.cell.dispatcher
-        ready_at = dispatcher.clock() + delay
-        for cell in list(self.halting):
-            # OTP: a temporary sibling ends with the group and does not come back.
-            if cell is not culprit and cell.spec.restart == "temporary":
-                cell.get_life().order_stop(Reason.SHUTDOWN, within=cell.spec.shutdown)
-        self._halt_next(ready_at)
-
-    def cancel(self) -> None:
-        self.halting = []
-        self.reviving.clear()
-        self.waiting = None
-        self.members = []
-
-    def member_ended(self, cell: Cell) -> None:
-        """A member ended for good: go on without it."""
-        if cell is self.waiting:
-            self._revive_next()
-
-    def _halt_next(self, ready_at: float) -> None:
-        if not self.members:
-            return
-        while self.halting:
-            cell = self.halting.pop()
-            if cell.state in (State.STOPPING, STOPPED):
-                continue
-            reason = Reason.SHUTDOWN
-            if cell is self.culprit:
-                reason = Reason.NORMAL if self.error is None else Reason.FAILED
-            if cell.state is State.RESTARTING and cell.instance is None:
-                continue
-            cell.get_life().halt(reason, lambda: self._halt_next(ready_at))
-            return
-        dispatcher = self.life.cell.dispatcher
-        delay = ready_at - dispatcher.clock()
-        self.reviving = deque(self.members)
-        if delay > 0:
-            dispatcher.timers.after(delay, self._revive_next)
-        else:
-            self._revive_next()
-
-    def _revive_next(self) -> None:
-        self.waiting = None
-        while self.reviving:
-            cell = self.reviving.popleft()
-            if cell.state is State.RESTARTING:
-                self.waiting = cell
-                cell.get_life().revive(self, self._revive_next)
-                return

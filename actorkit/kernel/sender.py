@@ -10,7 +10,7 @@ from typing import Any
 from greenlet import getcurrent
 
 from ..errors import AskDeadlock
-from .cell import STOPPED, Cell
+from .cell import Cell
 from .dispatcher import Worker, get_ident
 from .envelope import Envelope, Sink
 

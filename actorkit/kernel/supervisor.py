@@ -1,0 +1,186 @@
+"""Carries out what supervision decides on a child's failure or normal end.
+
+The decision itself is pure (`actorkit.supervision`); here are its effects on a parent's `Life` and
+its children. Used by life.py.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ..errors import ActorError
+from ..messages import Reason
+from ..supervision import Action, Directive, OneForOne, Strategy, decide
+from .cell import STOPPED, Cell, State
+
+if TYPE_CHECKING:
+    from .life import Life
+
+__all__ = ["Regroup", "supervise"]
+
+_DEFAULT = OneForOne()
+
+
+def supervise(cell: Cell, error: BaseException | None) -> None:
+    """Have the parent of a failed (error) or normally ended (None) permanent actor decide."""
+    parent = cell.parent
+    if parent is None:
+        cell.get_life().order_stop(Reason.FAILED, error)
+        return
+    life = parent.get_life()
+    if parent.state in (State.STOPPING, STOPPED) or life._halted is not None:
+        return  # it stops its children anyway
+    if error is not None and parent.spec.judges:
+        life.signal(lambda: _judge(life, cell, error))
+    else:
+        _apply(life, cell, error, None)
+
+
+def _judge(life: Life, cell: Cell, error: BaseException) -> None:
+    """Ask the parent's `on_child_failure`, as a turn of the parent."""
+    if cell.state is not State.FAILED:
+        return
+    try:
+        directive = life.cell.instance.on_child_failure(cell.ref, error)
+        if directive is not None and not isinstance(directive, Directive):
+            raise TypeError(
+                f"{life.cell.spec.cls.__name__}.on_child_failure must return a Directive or None,"
+                f" not {directive!r}"
+            )
+    except BaseException as hook_error:
+        life.failed(hook_error, None)
+    else:
+        _apply(life, cell, error, directive)
+    finally:
+        life._clean()
+
+
+def _apply(
+    life: Life, cell: Cell, error: BaseException | None, directive: Directive | None
+) -> None:
+    """Carry out what supervision decides for the failed child `cell` of `life`."""
+    parent = life.cell
+    child = cell.get_life()
+    strategy: Strategy = _DEFAULT if parent.instance is None else parent.instance.supervision
+    record = life if strategy.grouped and cell.spec.restart != "temporary" else child
+    dispatcher = parent.dispatcher
+    try:
+        decision = decide(
+            strategy,
+            record.history,
+            dispatcher.clock(),
+            restart=cell.spec.restart,  # type: ignore[arg-type]
+            error=error,
+            directive=directive,
+            rand=dispatcher.random(),
+        )
+    except Exception as decide_error:
+        life.get_log().exception("supervision could not decide; escalating")
+        _escalate(life, cell, error or decide_error)
+        return
+    record.history = decision.history
+    if decision.action is Action.RESUME:
+        child.resume()
+    elif decision.action is Action.STOP:
+        child.order_stop(Reason.NORMAL if error is None else Reason.FAILED, error)
+    elif decision.action is Action.ESCALATE:
+        _escalate(life, cell, error or ActorError(f"{cell.path} ended more often than allowed"))
+    else:
+        siblings = list(life.children.values())
+        affected = [siblings[i] for i in strategy.affected(siblings.index(cell), len(siblings))]
+        child.error = error
+        Regroup(life, affected, cell, error, decision.delay)
+
+
+def _escalate(life: Life, cell: Cell, error: BaseException) -> None:
+    parent = life.cell
+    if parent.parent is None:
+        cell.get_life().get_log().critical("actor failed for good", error=repr(error))
+        cell.get_life().order_stop(Reason.FAILED, error)
+    else:
+        life.fail_soon(error)
+
+
+class Regroup:
+    """A restart under way, of one child or of several: all end, last first; all begin, first first.
+
+    One step at a time, each begun by the end of the one before. A failure during it makes a new
+    `Regroup`, which takes the members over.
+    """
+
+    __slots__ = ("culprit", "error", "halting", "life", "members", "reviving", "waiting")
+
+    def __init__(
+        self,
+        life: Life,
+        members: list[Cell],
+        culprit: Cell,
+        error: BaseException | None,
+        delay: float,
+    ) -> None:
+        self.life = life
+        self.culprit = culprit
+        self.error = error
+        self.members: list[Cell] = []
+        taken_over = {id(cell): cell for cell in members}
+        for cell in list(life.children.values()):
+            regroup = cell.get_life().regroup if cell.life is not None else None
+            if regroup is not None and any(id(m) in taken_over for m in regroup.members):
+                taken_over[id(cell)] = cell
+                regroup.cancel()
+        self.members = [c for c in life.children.values() if id(c) in taken_over]
+        self.halting = list(self.members)
+        self.reviving: deque[Cell] = deque()
+        self.waiting: Cell | None = None
+        for cell in self.members:
+            cell.get_life().regroup = self
+        dispatcher = life.cell.dispatcher
+        ready_at = dispatcher.clock() + delay
+        for cell in list(self.halting):
+            # OTP: a temporary sibling ends with the group and does not come back.
+            if cell is not culprit and cell.spec.restart == "temporary":
+                cell.get_life().order_stop(Reason.SHUTDOWN, within=cell.spec.shutdown)
+        self._halt_next(ready_at)
+
+    def cancel(self) -> None:
+        self.halting = []
+        self.reviving.clear()
+        self.waiting = None
+        self.members = []
+
+    def member_ended(self, cell: Cell) -> None:
+        """A member ended for good: go on without it."""
+        if cell is self.waiting:
+            self._revive_next()
+
+    def _halt_next(self, ready_at: float) -> None:
+        if not self.members:
+            return
+        while self.halting:
+            cell = self.halting.pop()
+            if cell.state in (State.STOPPING, STOPPED):
+                continue
+            reason = Reason.SHUTDOWN
+            if cell is self.culprit:
+                reason = Reason.NORMAL if self.error is None else Reason.FAILED
+            if cell.state is State.RESTARTING and cell.instance is None:
+                continue
+            cell.get_life().halt(reason, lambda: self._halt_next(ready_at))
+            return
+        dispatcher = self.life.cell.dispatcher
+        delay = ready_at - dispatcher.clock()
+        self.reviving = deque(self.members)
+        if delay > 0:
+            dispatcher.timers.after(delay, self._revive_next)
+        else:
+            self._revive_next()
+
+    def _revive_next(self) -> None:
+        self.waiting = None
+        while self.reviving:
+            cell = self.reviving.popleft()
+            if cell.state is State.RESTARTING:
+                self.waiting = cell
+                cell.get_life().revive(self, self._revive_next)
+                return
