@@ -35,6 +35,7 @@ from .kernel import Inbox, InboxQueue
 from .log import use_stdlib_logging
 from .messages import IdleTimeout, Reason, Terminated
 from .ref import ActorRef
+from .routing import Broadcast, ConsistentHash, LeastLoaded, RoundRobin, Router, pool
 from .supervision import Backoff, Directive, OneForAll, OneForOne, RestForOne
 from .system import ActorSystem
 
@@ -52,6 +53,8 @@ __all__ = [
     "AskDeadlock",
     "AskTimeout",
     "Backoff",
+    "Broadcast",
+    "ConsistentHash",
     "DeadLetter",
     "Directive",
     "EventStream",
@@ -61,6 +64,7 @@ __all__ = [
     "Inbox",
     "InboxOverflow",
     "InboxQueue",
+    "LeastLoaded",
     "LinkedActorDied",
     "NameTaken",
     "NodeDown",
@@ -73,9 +77,12 @@ __all__ = [
     "Reply",
     "ReplyDropped",
     "RestForOne",
+    "RoundRobin",
+    "Router",
     "SystemStopped",
     "Terminated",
     "UnhandledMessage",
     "WrongThread",
+    "pool",
     "use_stdlib_logging",
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 import gevent
 
 from .errors import ActorError, ActorStopped, NotInActor, ReplyDropped, UnhandledMessage
-from .kernel import Cell, Envelope, Inbox, State
+from .kernel import Cell, Envelope, Inbox, Spec, State
 from .kernel.dispatcher import TurnGuard, own_worker
 from .kernel.life import ActorTimer
 from .log import get_logger
@@ -63,10 +63,12 @@ class Actor:
 
     _cell: Cell
     _calls: ClassVar[dict[str, bool]] = {}
+    _specs: ClassVar[dict[tuple[str, float, Inbox | None], Spec]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._calls = {}
+        cls._specs = {}
         for name in _HOOKS:
             hook = inspect.unwrap(getattr(cls, name))
             if inspect.iscoroutinefunction(hook) or inspect.isasyncgenfunction(hook):
@@ -130,7 +132,7 @@ class Actor:
     @property
     def ref(self) -> ActorRef[Any]:
         """This actor's reference: what to hand out, instead of `self`."""
-        return self._own_cell().get_ref()  # type: ignore[no-any-return]
+        return self._own_cell().ref  # type: ignore[no-any-return]
 
     @property
     def system(self) -> ActorSystem:
@@ -141,7 +143,7 @@ class Actor:
     def parent(self) -> ActorRef[Any] | None:
         """The supervising actor's reference; None for those that the system started itself."""
         parent = self._own_cell().parent
-        return None if parent is None or parent.parent is None else parent.get_ref()
+        return None if parent is None or parent.parent is None else parent.ref
 
     @property
     def children(self) -> list[ActorRef[Any]]:
@@ -231,7 +233,10 @@ class Actor:
         worker = own_worker(self._own_cell())
         envelope = worker.envelope
         if envelope is None or envelope.cell is None or envelope.done:
-            ref.tell(message)
+            if type(message) is Call:
+                ref._cast(message)
+            else:
+                ref.tell(message)
             return
         envelope.passed = True
         try:

@@ -48,12 +48,13 @@ class ActorRef(Sender, Generic[A]):
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Call the actor's public method `name` and return what it returns, as `ask` does."""
+        check_callable(self, name)
         return self.ask(Call(name, args, kwargs or None))
 
     def cast(self, name: str, *args: Any, **kwargs: Any) -> None:
         """Have the actor's public method `name` called, and go on, as `tell` does."""
-        self._cell.dispatcher.check_thread()
-        self._cell.put(Envelope(Call(name, args, kwargs or None), None))
+        check_callable(self, name)
+        self._cast(Call(name, args, kwargs or None))
 
     def proxy(self, timeout: float | None = ASK_TIMEOUT) -> A:
         """The actor's public methods as blocking calls, typed as the actor's own class.
@@ -217,6 +218,10 @@ class ActorRef(Sender, Generic[A]):
         )
 
     # -- what actors on either side need of each other ------------------------------------------
+
+    def _cast(self, call: Call) -> None:
+        self._cell.dispatcher.check_thread()
+        self._cell.put(Envelope(call, None))
 
     def _tell_unblocked(self, message: Any) -> None:
         """`tell` from the hub, which cannot wait for room: what finds none is a dead letter."""

@@ -227,9 +227,13 @@ class ActorSystem:
     ) -> ActorRef[A]:
         if name is not None:
             _check_name(name)
-        spec = _spec(cls, restart, shutdown, inbox)
-        ref: ActorRef[A] = spawn_cell(self, self._dispatcher, parent, spec, args, kwargs, name).ref
-        return ref
+        if on is not None:
+            raise ValueError("on= places an actor on another node; this system has no nodes")
+        try:
+            spec = cls._specs[restart, shutdown, inbox]
+        except (AttributeError, KeyError, TypeError):
+            spec = _spec(cls, restart, shutdown, inbox)
+        return ActorRef(spawn_cell(self, self._dispatcher, parent, spec, args, kwargs, name))
 
     def _ended(self, _: Any) -> None:
         self.stopping = True
@@ -237,12 +241,7 @@ class ActorSystem:
 
 
 def _spec(cls: type[Actor], restart: str, shutdown: float, inbox: Inbox | None) -> Spec:
-    """The `Spec` for these options; made and checked once for each set."""
-    key = (cls, restart, shutdown, inbox)
-    try:
-        return cls._specs[key]  # type: ignore[attr-defined, no-any-return]
-    except (AttributeError, KeyError, TypeError):
-        pass
+    """Check these options and make the `Spec` that all actors spawned with them share."""
     if not isinstance(cls, type) or not issubclass(cls, Actor):
         hint = "the class, not an instance" if isinstance(cls, Actor) else "a subclass of Actor"
         raise TypeError(f"spawn takes {hint}: {cls!r}")
@@ -259,8 +258,8 @@ def _spec(cls: type[Actor], restart: str, shutdown: float, inbox: Inbox | None) 
         raise TypeError(f"inbox must be an Inbox(...), not {inbox!r}")
     spec = Spec(cls, restart, shutdown, cls.inbox if inbox is None else inbox, Actor)
     if "_specs" not in cls.__dict__:
-        cls._specs = {}  # type: ignore[attr-defined]
-    cls._specs[key] = spec  # type: ignore[attr-defined]
+        cls._specs = {}
+    cls._specs[restart, shutdown, inbox] = spec
     return spec
 
 

@@ -60,7 +60,9 @@ class Spec:
         "cls",
         "dedicated",
         "inbox",
+        "init",
         "judges",
+        "new",
         "on_start",
         "on_stop",
         "ordered_plainly",
@@ -83,6 +85,9 @@ class Spec:
         self.restart = restart
         self.shutdown = shutdown
         self.inbox = inbox
+        new: Any = cls.__new__
+        self.new: Callable[..., Any] | None = None if new is object.__new__ else new
+        self.init: Callable[..., None] = cls.__init__
         self.receive: Callable[[Any, Any], Any] = cls.receive
         self.on_start: bool = cls.on_start is not base.on_start
         self.on_stop: bool = cls.on_stop is not base.on_stop
@@ -121,7 +126,6 @@ class Cell:
         "life",
         "parent",
         "queue",
-        "ref",
         "spec",
         "state",
         "uid",
@@ -161,7 +165,6 @@ class Cell:
         self.asking: Envelope | None = None
         self.worker: Worker | None = None
         self.instance: Any = None
-        self.ref: Any = host.make_ref(self)
 
     @property
     def name(self) -> str:
@@ -178,10 +181,10 @@ class Cell:
             cell = cell.parent
         return "/" + "/".join(reversed(names))
 
-    def get_ref(self) -> Any:
-        """The cell's reference. A dead cell keeps none, so that no circle waits for gc."""
-        ref = self.ref
-        return self.host.make_ref(self) if ref is None else ref
+    @property
+    def ref(self) -> Any:
+        """A reference to the cell; they are equal, made when asked for, and cost a cell nothing."""
+        return self.host.make_ref(self)
 
     def get_life(self) -> Life:
         """The cell's `Life`, made on first need."""
@@ -234,8 +237,7 @@ class Cell:
             self.flush()
         events = self.host.events
         if events.wants(ActorStopped):
-            events.publish(ActorStopped(f"{self.path} ended", ref=self.get_ref(), reason=reason))
-        self.ref = None
+            events.publish(ActorStopped(f"{self.path} ended", ref=self.ref, reason=reason))
         if self.parent.life.when_childless is not None:  # type: ignore[union-attr]
             self.parent.life.child_gone()  # type: ignore[union-attr]
 
@@ -268,9 +270,9 @@ class Cell:
             message = message.message
         events = self.host.events
         if events.wants(DeadLetter):
-            events.publish(DeadLetter(message, self.get_ref(), reason))
+            events.publish(DeadLetter(message, self.ref, reason))
 
     def stopped_error(self) -> BaseException:
         return ActorStopped(
-            f"{self.path} has stopped; watch the ref to learn of that in time", ref=self.get_ref()
+            f"{self.path} has stopped; watch the ref to learn of that in time", ref=self.ref
         )

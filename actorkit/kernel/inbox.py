@@ -323,6 +323,12 @@ class InboxQueue:
             size += len(cell.box)
         return size
 
+    def load(self) -> int:
+        """Messages that wait, and the one being handled."""
+        life = self._cell.life
+        resting = self._cell.idle or (life is not None and life.held)
+        return self.qsize() + (not resting)
+
     def empty(self) -> bool:
         return self.qsize() == 0
 

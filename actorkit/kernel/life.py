@@ -539,7 +539,6 @@ class Life:
         for observer in self.observers:
             cell.dispatcher.loop.run_callback(observer, cell.ref)
         self.observers.clear()
-        cell.ref = None
         if self.regroup is not None:
             self.regroup.member_ended(cell)
         if cell.parent is not None:

@@ -12,7 +12,7 @@ from ..errors import NameTaken, SystemStopped
 from ..events import ActorStarted
 from ..messages import Reason
 from .cell import RUNNING, STOPPED, Cell, Host, Spec
-from .dispatcher import Dispatcher
+from .dispatcher import Dispatcher, get_ident
 from .inbox import Box
 
 __all__ = ["make_instance", "spawn"]
@@ -33,10 +33,12 @@ def spawn(
 
     Raises NameTaken, SystemStopped, and whatever the constructor raises.
     """
-    dispatcher.check_thread()
+    if get_ident() != dispatcher.thread:
+        dispatcher.check_thread()
     if host.stopping or parent.state is STOPPED:
         raise SystemStopped(f"cannot start {spec.cls.__name__}: {host.name!r} is shutting down")
-    siblings = parent.get_life().children
+    life = parent.life
+    siblings = (parent.get_life() if life is None else life).children
     uid = next(_uids)
     key: str | int = uid
     if name is not None:
@@ -58,7 +60,6 @@ def spawn(
             for child in reversed(list(cell.life.children.values())):
                 child.get_life().order_stop(Reason.SHUTDOWN)
         cell.flush()
-        cell.ref = None
         raise
     events = host.events
     if events.wants(ActorStarted):
@@ -83,15 +84,15 @@ def spawn(
 
 def make_instance(cell: Cell) -> None:
     """Construct the actor's object; `_cell` is there before `__init__` runs."""
-    cls = cell.spec.cls
+    spec = cell.spec
+    cls = spec.cls
+    args = cell.args
     kwargs = cell.kwargs
+    new = spec.new
+    instance = object.__new__(cls) if new is None else new(cls, *args, **(kwargs or {}))
+    instance._cell = cell
+    cell.instance = instance
     if kwargs is None:
-        instance = cls.__new__(cls, *cell.args)
-        instance._cell = cell
-        cell.instance = instance
-        instance.__init__(*cell.args)
+        spec.init(instance, *args)
     else:
-        instance = cls.__new__(cls, *cell.args, **kwargs)
-        instance._cell = cell
-        cell.instance = instance
-        instance.__init__(*cell.args, **kwargs)
+        spec.init(instance, *args, **kwargs)
