@@ -62,12 +62,12 @@ class Actor:
     dedicated: ClassVar[bool] = False
 
     _cell: Cell
-    _calls: ClassVar[dict[str, bool]] = {}
+    _callable: ClassVar[set[str]] = set()
     _specs: ClassVar[dict[tuple[str, float, Inbox | None], Spec]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._calls = {}
+        cls._callable = set()
         cls._specs = {}
         for name in _HOOKS:
             hook = inspect.unwrap(getattr(cls, name))
@@ -365,14 +365,11 @@ class Actor:
     @classmethod
     def _check_method(cls, name: str) -> None:
         """Raise UncallableMethod (an AttributeError) unless `name` is a public method."""
-        allowed = cls._calls.get(name)
-        if allowed is None:
-            allowed = cls._calls[name] = (
-                not name.startswith("_")
-                and not hasattr(Actor, name)
-                and callable(getattr(cls, name, None))
-            )
-        if not allowed:
+        if name in cls._callable:
+            return
+        if name[:1] != "_" and not hasattr(Actor, name) and callable(getattr(cls, name, None)):
+            cls._callable.add(name)
+        else:
             raise UncallableMethod(
                 f"{cls.__name__} has no public method {name!r}; names with _ and the hooks of Actor"
                 " cannot be called from outside"

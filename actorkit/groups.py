@@ -23,23 +23,32 @@ class Groups:
     def __init__(self, system: ActorSystem) -> None:
         self._system = system
         self._members: dict[str, dict[ActorRef[Any], None]] = {}
+        self._joined: dict[ActorRef[Any], set[str]] = {}
 
     def join(self, group: str, ref: ActorRef[Any]) -> None:
         """Make `ref` a member of `group`; joining twice is joining once."""
         if not isinstance(group, str) or not group:
             raise ValueError(f"a group's name is a non-empty str, not {group!r}")
         members = self._members.setdefault(group, {})
-        if ref not in members:
-            members[ref] = None
-            ref.rawlink(self._left)
+        members[ref] = None
+        if ref not in self._joined:
+            self._joined[ref] = set()
+            ref.rawlink(self._ended)
+        self._joined[ref].add(group)
 
     def leave(self, group: str, ref: ActorRef[Any]) -> None:
         """End a membership; nothing happens when there is none."""
-        members = self._members.get(group)
-        if members is not None and ref in members:
-            del members[ref]
-            if not members:
-                del self._members[group]
+        joined = self._joined.get(ref)
+        if joined is None or group not in joined:
+            return
+        joined.remove(group)
+        if not joined:
+            del self._joined[ref]
+            ref.unlink(self._ended)
+        members = self._members[group]
+        del members[ref]
+        if not members:
+            del self._members[group]
 
     def members(self, group: str) -> list[ActorRef[Any]]:
         """The living members, first joined first; empty for a group that nobody joined."""
@@ -56,6 +65,6 @@ class Groups:
         """The groups that have members."""
         return list(self._members)
 
-    def _left(self, ref: ActorRef[Any]) -> None:
-        for group in list(self._members):
+    def _ended(self, ref: ActorRef[Any]) -> None:
+        for group in list(self._joined.get(ref, ())):
             self.leave(group, ref)

@@ -6,6 +6,7 @@ Used by every module that logs; imports nothing of the package.
 from __future__ import annotations
 
 import logging
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
@@ -21,6 +22,7 @@ def get_logger(**bound: Any) -> Any:
 def use_stdlib_logging(level: int = logging.NOTSET) -> None:
     """Send every structlog event to the standard `logging` tree, with its values as `extra`.
 
+    A value named like an attribute of a `LogRecord` (`message`, `name`, ...) gets a `_` behind it.
     `level`: of the "actorkit" logger. Call it once at start, beside `logging.basicConfig`.
     Programs that configure structlog themselves do not need it.
     """
@@ -31,9 +33,24 @@ def use_stdlib_logging(level: int = logging.NOTSET) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.stdlib.PositionalArgumentsFormatter(),
             structlog.processors.StackInfoRenderer(),
+            _keep_off_reserved_names,
             structlog.stdlib.render_to_log_kwargs,
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+_RESERVED = {*vars(logging.makeLogRecord({})), "message", "asctime"} - {
+    "exc_info",
+    "stack_info",
+    "stacklevel",
+}
+
+
+def _keep_off_reserved_names(
+    logger: Any, method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """`logging` refuses an `extra` that would overwrite an attribute of its records."""
+    return {f"{key}_" if key in _RESERVED else key: value for key, value in event.items()}

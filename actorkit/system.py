@@ -30,6 +30,9 @@ __all__ = ["ActorSystem"]
 
 A = TypeVar("A", bound=Actor)
 
+#: Sets of spawn options remembered for each class.
+MAX_SPECS = 64
+
 _RESTARTS = ("permanent", "transient", "temporary")
 
 
@@ -230,7 +233,7 @@ class ActorSystem:
         if on is not None:
             raise ValueError("on= places an actor on another node; this system has no nodes")
         try:
-            spec = cls._specs[restart, shutdown, inbox]
+            spec = cls.__dict__["_specs"][restart, shutdown, inbox]
         except (AttributeError, KeyError, TypeError):
             spec = _spec(cls, restart, shutdown, inbox)
         return ActorRef(spawn_cell(self, self._dispatcher, parent, spec, args, kwargs, name))
@@ -257,8 +260,8 @@ def _spec(cls: type[Actor], restart: str, shutdown: float, inbox: Inbox | None) 
     if inbox is not None and not isinstance(inbox, Inbox):
         raise TypeError(f"inbox must be an Inbox(...), not {inbox!r}")
     spec = Spec(cls, restart, shutdown, cls.inbox if inbox is None else inbox, Actor)
-    if "_specs" not in cls.__dict__:
-        cls._specs = {}
+    if len(cls._specs) >= MAX_SPECS:
+        cls._specs.clear()
     cls._specs[restart, shutdown, inbox] = spec
     return spec
 

@@ -196,14 +196,14 @@ class Cell:
 
         Raises Full as the inbox's policy says; never because the actor is dead.
         """
-        if self.box is not None:
-            self.box.put(self, message, block, timeout)
-        elif self.idle:
+        if self.idle:
             self.idle = False
             self.first = message
             self.dispatcher.schedule(self)
         elif self.state is STOPPED:
             self.dead_letter(message)
+        elif self.box is not None:
+            self.box.put(self, message, block, timeout)
         elif self.queue is not None:
             self.queue.append(message)
         else:

@@ -223,6 +223,7 @@ class Box:
             def expire() -> None:
                 if putter.message is not EMPTY:
                     putter.expired = True
+                    self._putters.remove(putter)
                     dispatcher.schedule(putter)
 
             timer = dispatcher.timers.after(timeout, expire)
@@ -231,7 +232,7 @@ class Box:
         finally:
             if timer is not None:
                 timer.cancel()
-            if putter.message is not EMPTY:  # thrown out of the wait, or expired
+            if putter.message is not EMPTY and not putter.expired:  # thrown out of the wait
                 self._putters.remove(putter)
         if putter.expired:
             if type(message) is Envelope and message.cell is not None:
