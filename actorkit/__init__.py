@@ -36,7 +36,7 @@ from .log import use_stdlib_logging
 from .messages import IdleTimeout, Reason, Terminated
 from .ref import ActorRef
 from .routing import Broadcast, ConsistentHash, LeastLoaded, RoundRobin, Router, pool
-from .supervision import Backoff, Directive, OneForAll, OneForOne, RestForOne
+from .supervision import Backoff, Directive, OneForAll, OneForOne, RestForOne, Strategy
 from .system import ActorSystem
 
 __all__ = [
@@ -79,6 +79,7 @@ __all__ = [
     "RestForOne",
     "RoundRobin",
     "Router",
+    "Strategy",
     "SystemStopped",
     "Terminated",
     "UnhandledMessage",

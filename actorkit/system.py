@@ -65,6 +65,14 @@ class ActorSystem:
     ) -> None:
         if not isinstance(name, str) or not name or set(name) & set("/@#$: \n"):
             raise ValueError(f"a system's name is a word without / @ # $ : or spaces, not {name!r}")
+        for option, given in (
+            ("listen", listen),
+            ("security", security),
+            ("spawnable", tuple(spawnable)),
+            ("config", config),
+        ):
+            if given:
+                raise ValueError(f"{option}= is for nodes on a network, which are not built yet")
         self.name = name
         self.events = EventStream()
         #: Answers that came second, or after their asker had gone; they were dropped.

@@ -1,4 +1,4 @@
-"""A soak: random failures, kills, stops and blocking among thousands of actors, with the books kept.
+"""A soak: failures, kills, stops and blocking among thousands of actors, with the books kept.
 
     python -m tests.soak --minutes 10 --actors 10000 --seed 1
 
@@ -15,7 +15,7 @@ import random
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gevent
 import structlog
@@ -32,6 +32,7 @@ from actorkit import (
     InboxOverflow,
     OneForAll,
     OneForOne,
+    Strategy,
 )
 
 INBOXES = (None, None, Inbox(maxsize=16), Inbox(maxsize=8, overflow="drop_old"), Inbox(maxsize=64))
@@ -89,7 +90,9 @@ class World:
 class Citizen(Actor):
     """Does something random at each message."""
 
-    supervision = OneForOne(intensity=1000, period=1.0, backoff=Backoff(minimum=0.001))
+    supervision: ClassVar[Strategy] = OneForOne(
+        intensity=1000, period=1.0, backoff=Backoff(minimum=0.001)
+    )
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -132,7 +135,7 @@ class Citizen(Actor):
 class Village(Citizen):
     """Some citizens that fall and rise together."""
 
-    supervision = OneForAll(intensity=1000, period=1.0, backoff=None)
+    supervision: ClassVar[Strategy] = OneForAll(intensity=1000, period=1.0, backoff=None)
 
 
 def soak(seconds: float, actors: int, seed: int, period: float = 30.0) -> Counter[str]:

@@ -133,7 +133,10 @@ class Worker(greenlet):
                         self.gr_context = None
                     handler = cell.handler
                     if handler is None:
-                        dispatcher.schedule(cell)
+                        if cell.life is None:
+                            cell.end()
+                        else:
+                            dispatcher.schedule(cell)
                         break
                     queue = cell.queue
                     if not queue:

@@ -522,7 +522,7 @@ class Life:
         self.stash.clear()
         self.front.clear()
         cell.flush()
-        if host.events.wants(ActorStopped):
+        if cell.parent is not None and host.events.wants(ActorStopped):
             host.events.publish(
                 ActorStopped(f"{cell.path} ended", ref=cell.ref, reason=reason, error=error)
             )

@@ -1,4 +1,4 @@
-"""A short soak for each of a few seeds: the books balance. `python -m tests.soak` is the long one."""
+"""Short soaks with a few seeds: the books balance. `python -m tests.soak` is the long one."""
 
 from __future__ import annotations
 

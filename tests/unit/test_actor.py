@@ -544,8 +544,9 @@ def test_get_with_a_timeout_raises_gevents_empty(system: ActorSystem) -> None:
                 lambda: self.inbox.get(timeout=0.01, match=int),
                 self.inbox.peek_nowait,
             ):
+                read: Any = act
                 with pytest.raises(gevent.queue.Empty):
-                    act()
+                    read()
             LOG.append(self.inbox.peek())
             LOG.append(self.inbox.get())
 

@@ -46,8 +46,8 @@ def test_a_proxys_method_has_its_own_type_and_wrong_arguments_are_type_errors(
         'note: Revealed type is "int"',
         'note: Revealed type is "def (amount: int) -> int"',
         (
-            'error: Argument 1 to "deposit" of "Account" has incompatible type "str"; expected "int"'
-            "  [arg-type]"
+            'error: Argument 1 to "deposit" of "Account" has incompatible type "str";'
+            ' expected "int"  [arg-type]'
         ),
         'error: "Account" has no attribute "withdraw"  [attr-defined]',
         (

@@ -1,0 +1,64 @@
+"""Each example runs as a user runs it, ends by itself and shows what it promises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(name: str, *args: str) -> str:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *args],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 7])
+def test_ping_pong_plays_the_rounds_and_ends(rounds: int) -> None:
+    out = run("ping_pong.py", "--rounds", str(rounds))
+    assert out.count("word=ping") == out.count("word=pong") == rounds
+    assert out.endswith(f"{rounds} rounds played\n")
+
+
+def test_the_bare_ping_pong_does_the_same_in_plain_gevent() -> None:
+    out = run("ping_pong_bare.py", "--rounds", "7")
+    assert out.count("got ping") == out.count("got pong") == 7
+    assert out.endswith("7 rounds played\n")
+
+
+def test_the_supervised_tree_recovers_from_each_kind_of_failure() -> None:
+    lines = run("supervised_tree.py").splitlines()
+    assert "readings: 1 2" in lines
+    assert "  next reading is number 3" in lines  # resumed
+    assert lines.count("  next reading is number 1") == 2  # restarted, alone and with its parent
+    assert "  ActorRestarted /station: BusBroken('short circuit')" in lines
+    assert any(line.split() == ["/station", "Station", "restarts=1"] for line in lines)
+
+
+def test_the_bank_loses_nothing_and_sees_the_deadlock() -> None:
+    out = run("bank.py")
+    assert "after 30: 70 40\n" in out
+    assert "refused: Boris has 40, not 1000\n" in out
+    assert "deadlock seen at once: /boris -> /anna -> /boris" in out
+    assert out.endswith("nothing lost: 110\n")
+
+
+@pytest.mark.parametrize("philosophers", [2, 5, 20])
+def test_every_philosopher_eats(philosophers: int) -> None:
+    out = run("dining_philosophers.py", "--philosophers", str(philosophers), "--meals", "4")
+    assert out.endswith(f"{4 * philosophers} meals eaten\n")
+
+
+def test_the_fetch_pool_fetches_what_is_in_time() -> None:
+    out = run("fetch_pool.py", "--pages", "22", "--workers", "11")
+    assert "20 pages fetched, 2 timed out" in out
