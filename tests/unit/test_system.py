@@ -172,7 +172,7 @@ def test_wrong_spawn_options_are_named(
 
 def test_only_actor_classes_are_spawned(system: ActorSystem) -> None:
     with pytest.raises(TypeError, match="subclass of Actor"):
-        system.spawn(dict)  # type: ignore[type-var]
+        system.spawn(dict)
     with pytest.raises(TypeError, match="subclass of Actor"):
         system.spawn("Echo")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="the class, not an instance"):

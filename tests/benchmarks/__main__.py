@@ -1,0 +1,128 @@
+"""`python -m tests.benchmarks local`: the table of the core, with its peers in the same run.
+
+Each figure is measured in a process of its own; the peers of a case alternate, so that they share
+the machine's moods; the median of the repeats is shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from .cases import LOCAL, SAVINA, Case
+from .run import available, offers
+
+PEERS = ("actorkit", "seed", "pykka", "erlang", "lapinbeam", "xoscar")
+
+Figures = dict[str, float | None]
+
+
+def measure(case: Case, peers: list[str], repeats: int, quick: bool) -> Figures:
+    """The median figure of each peer; None where it has no such program or fails."""
+    runs: dict[str, list[float]] = {peer: [] for peer in peers if offers(peer, case.name)}
+    for _ in range(repeats):
+        for peer, figures in runs.items():
+            size = case.size(peer, quick)
+            command = [sys.executable, "-m", "tests.benchmarks.run", peer, case.name, str(size)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                print(f"{peer} {case.name} failed:\n{done.stderr}", file=sys.stderr)
+            else:
+                figures.append(float(done.stdout.split()[-1]))
+    return {peer: statistics.median(runs[peer]) if runs.get(peer) else None for peer in peers}
+
+
+def machine() -> str:
+    """One line on what the figures were measured with."""
+    model = "unknown CPU"
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    packages = []
+    for name in ("gevent", "greenlet", "pykka", "lapinbeam", "xoscar"):
+        try:
+            packages.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{model}, {os.cpu_count()} CPUs; {python}, {', '.join(packages)}"
+
+
+def ratio(case: Case, ours: float | None, theirs: float | None) -> str:
+    if not ours or not theirs:
+        return "-"
+    factor = ours / theirs if case.more_is_better else theirs / ours
+    return f"{factor:.2g}x" if factor < 10 else f"{factor:,.0f}x"
+
+
+def figure(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def table(rows: list[tuple[Case, Figures]], peers: list[str]) -> str:
+    """A Markdown table: the figures of each peer, and how many times better actorkit is."""
+    others = [peer for peer in peers if peer != "actorkit"]
+    header = ["case", "unit", *peers, *(f"vs {peer}" for peer in others), "budget"]
+    cells = [header]
+    for case, figures in rows:
+        ours = figures.get("actorkit")
+        cells.append(
+            [case.title, case.unit]
+            + [figure(figures.get(peer)) for peer in peers]
+            + [ratio(case, ours, figures.get(peer)) for peer in others]
+            + [case.budget]
+        )
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in cells
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("suite", choices=["local"], help="which cases")
+    parser.add_argument("--only", help="names of cases, with commas between")
+    parser.add_argument("--peers", default=",".join(PEERS), help="which peers, with commas between")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the work")
+    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    options = parser.parse_args()
+    cases = LOCAL + SAVINA
+    if options.only:
+        names = options.only.split(",")
+        unknown = set(names) - {case.name for case in cases}
+        if unknown:
+            parser.error(f"no such case: {', '.join(sorted(unknown))}")
+        cases = [case for case in cases if case.name in names]
+    peers = [peer for peer in options.peers.split(",") if available(peer)]
+    absent = [peer for peer in options.peers.split(",") if peer not in peers]
+    print(machine())
+    if absent:
+        print(f"not installed, so without figures: {', '.join(absent)}")
+    rows = []
+    for case in cases:
+        figures = measure(case, peers, options.repeats, options.quick)
+        rows.append((case, figures))
+        print(f"  {case.title}: {figure(figures.get('actorkit'))}", file=sys.stderr, flush=True)
+    print()
+    print(table(rows, peers))
+    if options.json:
+        report = {case.name: figures for case, figures in rows}
+        options.json.write_text(json.dumps({"machine": machine(), "figures": report}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
