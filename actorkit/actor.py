@@ -61,7 +61,7 @@ class Actor:
     #: True gives the actor a greenlet of its own for life, for clients that keep greenlet-locals.
     dedicated: ClassVar[bool] = False
 
-    _cell: Cell
+    _cell: ActorRef[Any]
     _callable: ClassVar[set[str]] = set()
     _specs: ClassVar[dict[tuple[str, float, Inbox | None], Spec]] = {}
 
@@ -97,7 +97,7 @@ class Actor:
         """Handle one message; what it returns answers an `ask`."""
         cell = self._own_cell()
         if own_worker(cell).envelope is None:
-            cell.dead_letter(message, f"{type(self).__name__} has no receive()")
+            cell._dead_letter(message, f"{type(self).__name__} has no receive()")
             return
         raise UnhandledMessage(
             f"{type(self).__name__} has no receive() for {message!r}; define it, or call a method"
@@ -132,30 +132,30 @@ class Actor:
     @property
     def ref(self) -> ActorRef[Any]:
         """This actor's reference: what to hand out, instead of `self`."""
-        return self._own_cell().ref  # type: ignore[no-any-return]
+        return self._own_cell()
 
     @property
     def system(self) -> ActorSystem:
         """The system that this actor lives in."""
-        return self._own_cell().host  # type: ignore[return-value]
+        return self._own_cell()._host  # type: ignore[return-value]
 
     @property
     def parent(self) -> ActorRef[Any] | None:
         """The supervising actor's reference; None for those that the system started itself."""
-        parent = self._own_cell().parent
-        return None if parent is None or parent.parent is None else parent.ref
+        parent = self._own_cell()._parent
+        return None if parent is None or parent._parent is None else parent._ref
 
     @property
     def children(self) -> list[ActorRef[Any]]:
         """References of the living children, first started first."""
-        life = self._own_cell().life
-        return [] if life is None else [cell.ref for cell in life.children.values()]
+        life = self._own_cell()._life
+        return [] if life is None else [cell._ref for cell in life.children.values()]
 
     @cached_property
     def log(self) -> Any:
         """A structlog logger bound to system, path and class."""
         cell = self._own_cell()
-        return get_logger(system=cell.host.name, path=cell.path, actor=type(self).__name__)
+        return get_logger(system=cell._host.name, path=cell.path, actor=type(self).__name__)
 
     # -- children, watching, ending -------------------------------------------------------------
 
@@ -178,21 +178,21 @@ class Actor:
     def stop(self) -> None:
         """End normally after this turn; a `permanent` actor comes back."""
         cell = self._own_cell()
-        if cell.life is None and cell.state is State.RUNNING and cell.spec.plain_end:
-            cell.stop_plainly()
-        elif cell.state is not State.STOPPED:
-            cell.get_life().end_itself()
+        if cell._life is None and cell._state is State.RUNNING and cell._spec.plain_end:
+            cell._stop_plainly()
+        elif cell._state is not State.STOPPED:
+            cell._get_life().end_itself()
 
     def watch(self, ref: ActorRef[Any]) -> None:
         """Have a `Terminated(ref, reason, error)` sent here when `ref` ends (now, if it has)."""
-        life = self._own_cell().get_life()
+        life = self._own_cell()._get_life()
         if ref not in life.watching:
             life.watching[ref] = None
             ref._add_watcher(life)
 
     def unwatch(self, ref: ActorRef[Any]) -> None:
         """Take `watch` back; a `Terminated` that waits in the inbox is taken out."""
-        life = self._own_cell().get_life()
+        life = self._own_cell()._get_life()
         life.watching.pop(ref, None)
         ref._remove_watcher(life)
         life.front[:] = [m for m in life.front if getattr(m, "ref", None) != ref]
@@ -200,15 +200,15 @@ class Actor:
     def link(self, ref: ActorRef[Any]) -> None:
         """Die together: when one ends abnormally, the other fails with `LinkedActorDied`."""
         own = self._own_cell()
-        if ref != own.ref:
-            own.get_life().links[ref] = None
-            ref._add_link(own.ref)
+        if ref != own:
+            own._get_life().links[ref] = None
+            ref._add_link(own)
 
     def unlink(self, ref: ActorRef[Any]) -> None:
         """Take `link` back, on both sides."""
         own = self._own_cell()
-        own.get_life().links.pop(ref, None)
-        ref._remove_link(own.ref)
+        own._get_life().links.pop(ref, None)
+        ref._remove_link(own)
 
     # -- answers --------------------------------------------------------------------------------
 
@@ -222,7 +222,7 @@ class Actor:
         reply = Reply(envelope, cell)
         if envelope is not None and envelope.cell is not None:
             envelope.passed = True
-            life = cell.get_life()
+            life = cell._get_life()
             if life.deferred is None:
                 life.deferred = _new_weak_set()
             life.deferred.add(reply)
@@ -262,7 +262,7 @@ class Actor:
 
     def cancel(self, key: Hashable) -> bool:
         """Cancel a timer: it delivers no more, even from the inbox. False if there was none."""
-        life = self._own_cell().life
+        life = self._own_cell()._life
         timer = None if life is None else life.timers.pop(key, None)
         if timer is None:
             return False
@@ -273,7 +273,7 @@ class Actor:
         """Send myself `IdleTimeout` whenever no message came for `seconds`; None ends it."""
         if seconds is not None and not seconds > 0:
             raise ValueError(f"idle_timeout() needs seconds > 0 or None, not {seconds!r}")
-        self._own_cell().get_life().set_idle_timeout(seconds)
+        self._own_cell()._get_life().set_idle_timeout(seconds)
 
     # -- behaviour ------------------------------------------------------------------------------
 
@@ -283,13 +283,13 @@ class Actor:
             raise TypeError(f"become() takes a function of one message, not {handler!r}")
         if inspect.iscoroutinefunction(handler) or inspect.isgeneratorfunction(handler):
             raise TypeError(f"become() takes a plain function, not {handler!r}")
-        life = self._own_cell().get_life()
+        life = self._own_cell()._get_life()
         life.behaviours.append(life.behaviour)
         life.set_behaviour(lambda _, message: handler(message))
 
     def unbecome(self) -> None:
         """Go back to the behaviour before the last `become`; to `receive` in the end."""
-        life = self._own_cell().get_life()
+        life = self._own_cell()._get_life()
         if life.behaviours:
             life.set_behaviour(life.behaviours.pop())
 
@@ -297,7 +297,7 @@ class Actor:
         """Put the current message aside until `unstash_all`; it is neither handled nor answered."""
         cell = self._own_cell()
         worker = own_worker(cell)
-        worker.stash_to = cell.get_life().stash
+        worker.stash_to = cell._get_life().stash
         if worker.guard is None:
             worker.guard = TurnGuard(worker)
         if worker.envelope is not None:
@@ -306,7 +306,7 @@ class Actor:
     def unstash_all(self) -> None:
         """Put every stashed message in front of the inbox, in the order in which they came."""
         cell = self._own_cell()
-        life = cell.get_life()
+        life = cell._get_life()
         if life.stash:
             messages = life.stash[:]
             life.stash.clear()
@@ -330,12 +330,12 @@ class Actor:
         if not callable(fn):
             raise TypeError(f"task(fn, *args) takes a function, not {fn!r}")
         task = gevent.spawn(fn, *args, **kwargs)
-        self._own_cell().get_life().add_task(task)
+        self._own_cell()._get_life().add_task(task)
         return task
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _own_cell(self) -> Cell:
+    def _own_cell(self) -> ActorRef[Any]:
         try:
             return self._cell
         except AttributeError:
@@ -349,7 +349,7 @@ class Actor:
     ) -> Hashable:
         if not seconds >= 0:
             raise ValueError(f"a timer needs seconds >= 0, not {seconds!r}")
-        life = self._own_cell().get_life()
+        life = self._own_cell()._get_life()
         if key is None:
             key = object()
         old = life.timers.pop(key, None)
@@ -417,11 +417,11 @@ class Reply:
             return
         path = self._cell.path
         error: ActorError
-        if self._cell.state is State.STOPPED:
+        if self._cell._state is State.STOPPED:
             error = ActorStopped(f"{path} has stopped without answering")
         else:
             error = ReplyDropped(f"{path} deferred its reply and dropped it unanswered")
-        self._cell.dispatcher.run_here_or_there(envelope.fail, error)
+        self._cell._dispatcher.run_here_or_there(envelope.fail, error)
 
     def __repr__(self) -> str:
         return f"<Reply of {self._cell.path}: {'settled' if self.ready() else 'owed'}>"

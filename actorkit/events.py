@@ -104,10 +104,11 @@ class EventStream:
     publishes: it must be short and must not block; what it raises is logged and goes no further.
     """
 
-    __slots__ = ("_routes", "_subscriptions")
+    __slots__ = ("_routes", "subscriptions")
 
     def __init__(self) -> None:
-        self._subscriptions: list[tuple[tuple[type, ...], Subscriber]] = []
+        #: Pairs of classes and who gets them; while it is empty no event need be made.
+        self.subscriptions: list[tuple[tuple[type, ...], Subscriber]] = []
         self._routes: dict[type, list[Callable[[Any], Any]]] = {}
 
     def subscribe(self, kinds: Any, subscriber: Subscriber) -> None:
@@ -119,28 +120,28 @@ class EventStream:
         classes = _classes(kinds)
         if not (callable(subscriber) or hasattr(subscriber, "tell")):
             raise TypeError(f"subscribe an ActorRef or a callable, not {subscriber!r}")
-        self._subscriptions.append((classes, subscriber))
+        self.subscriptions.append((classes, subscriber))
         self._routes.clear()
 
     def unsubscribe(self, subscriber: Subscriber, kinds: Any = object) -> None:
         """End the subscriptions of `subscriber` to `kinds` (all when not given)."""
         classes = _classes(kinds)
         kept: list[tuple[tuple[type, ...], Subscriber]] = []
-        for subscribed, other in self._subscriptions:
+        for subscribed, other in self.subscriptions:
             if other == subscriber:
                 subscribed = tuple(k for k in subscribed if not issubclass(k, classes))
             if subscribed:
                 kept.append((subscribed, other))
-        self._subscriptions = kept
+        self.subscriptions = kept
         self._routes.clear()
 
     def wants(self, kind: type) -> bool:
         """Whether anybody would get an event of this class: ask before making a costly one."""
-        return bool(self._subscriptions) and bool(self._route(kind))
+        return bool(self.subscriptions) and bool(self._route(kind))
 
     def publish(self, event: Any) -> None:
         """Give `event` to everyone who subscribed to its class or a base of it."""
-        if not self._subscriptions:
+        if not self.subscriptions:
             return
         for deliver in self._route(type(event)):
             try:
@@ -153,7 +154,7 @@ class EventStream:
         if route is None:
             route = self._routes[kind] = [
                 subscriber.tell if hasattr(subscriber, "tell") else subscriber
-                for classes, subscriber in self._subscriptions
+                for classes, subscriber in self.subscriptions
                 if issubclass(kind, classes)
             ]
         return route

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 from .futures import Future
-from .kernel import Cell, Envelope, InboxQueue, Life, Sender, State, Waiter
+from .kernel import Envelope, InboxQueue, Life, Sender, State, Waiter
 from .kernel.sender import ASK_TIMEOUT, check_timeout
 from .messages import Call, Reason, Terminated
 
@@ -26,7 +26,7 @@ class ActorRef(Sender, Generic[A]):
     `gevent.joinall([a, b])` and `gevent.wait` take references.
     """
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ()
 
     # -- messages -------------------------------------------------------------------------------
 
@@ -41,7 +41,7 @@ class ActorRef(Sender, Generic[A]):
 
     def tell_threadsafe(self, message: Any) -> None:
         """`tell` from any OS thread; the message joins the inbox when the loop turns."""
-        dispatcher = self._cell.dispatcher
+        dispatcher = self._dispatcher
         if dispatcher.forked:
             dispatcher.check_thread()
         dispatcher.loop.run_callback_threadsafe(self._tell_unblocked, message)
@@ -71,7 +71,7 @@ class ActorRef(Sender, Generic[A]):
     @property
     def inbox(self) -> InboxQueue:
         """The actor's inbox; `ref.inbox.put(message)` is `tell`."""
-        return InboxQueue(self._cell)
+        return InboxQueue(self)
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -80,33 +80,30 @@ class ActorRef(Sender, Generic[A]):
 
         `drain=True`: after the messages that are in the inbox now. Does not wait: `join` does.
         """
-        cell = self._cell
-        cell.dispatcher.check_thread()
-        if cell.state is State.STOPPED:
+        self._dispatcher.check_thread()
+        if self._state is State.STOPPED:
             return
         if drain:
-            cell.get_life().order_stop_when_drained()
-        elif cell.life is None and cell.state is State.RUNNING and cell.spec.ordered_plainly:
-            cell.stop_plainly()
+            self._get_life().order_stop_when_drained()
+        elif self._life is None and self._state is State.RUNNING and self._spec.ordered_plainly:
+            self._stop_plainly()
         else:
-            cell.get_life().order_stop(Reason.NORMAL)
+            self._get_life().order_stop(Reason.NORMAL)
 
     def kill(self) -> None:
         """Order the actor to end for good at once, interrupting whatever it is blocked in.
 
         An actor that kills itself ends here and now.
         """
-        cell = self._cell
-        cell.dispatcher.check_thread()
-        if cell.state is not State.STOPPED:
-            cell.get_life().kill()
+        self._dispatcher.check_thread()
+        if self._state is not State.STOPPED:
+            self._get_life().kill()
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the actor has ended for good, or `timeout` seconds; see `ready()`."""
-        cell = self._cell
-        dispatcher = cell.dispatcher
+        dispatcher = self._dispatcher
         dispatcher.check_thread()
-        if cell.state is State.STOPPED:
+        if self._state is State.STOPPED:
             return
         waiter = Waiter()
 
@@ -127,7 +124,7 @@ class ActorRef(Sender, Generic[A]):
 
     def ready(self) -> bool:
         """Whether the actor has ended for good."""
-        return self._cell.state is State.STOPPED
+        return self._state is State.STOPPED
 
     @property
     def dead(self) -> bool:
@@ -141,13 +138,13 @@ class ActorRef(Sender, Generic[A]):
     @property
     def exception(self) -> BaseException | None:
         """The error that ended the actor; None while it lives and after a normal end."""
-        life = self._cell.life
+        life = self._life
         return life.error if self.ready() and life is not None else None
 
     @property
     def value(self) -> Any:
         """What `run` returned, once the actor has ended; None otherwise."""
-        life = self._cell.life
+        life = self._life
         return life.value if self.ready() and life is not None else None
 
     @property
@@ -160,50 +157,26 @@ class ActorRef(Sender, Generic[A]):
         """Call `callback(ref)` in the hub when the actor has ended (soon, if it has already)."""
         if not callable(callback):
             raise TypeError(f"rawlink takes a callable, not {callback!r}")
-        cell = self._cell
-        if cell.state is State.STOPPED:
-            cell.dispatcher.loop.run_callback(callback, self)
+        if self._state is State.STOPPED:
+            self._dispatcher.loop.run_callback(callback, self)
         else:
-            cell.get_life().observers.append(callback)
+            self._get_life().observers.append(callback)
 
     def unlink(self, callback: Callable[[ActorRef[Any]], Any]) -> None:
         """Take a `rawlink` back."""
-        life = self._cell.life
+        life = self._life
         if life is not None and callback in life.observers:
             life.observers.remove(callback)
 
     # -- address --------------------------------------------------------------------------------
 
     @property
-    def path(self) -> str:
-        """The names from the system down: "/parent/child"."""
-        return self._cell.path
-
-    @property
-    def name(self) -> str:
-        return self._cell.name
-
-    @property
-    def uid(self) -> int:
-        """Which incarnation of the path this is."""
-        return self._cell.uid
-
-    @property
     def address(self) -> str:
         """The whole address: actorkit://system/path#uid."""
-        cell = self._cell
-        return f"actorkit://{cell.host.name}{cell.path}#{cell.uid}"
+        return f"actorkit://{self._host.name}{self.path}#{self.uid}"
 
     def __repr__(self) -> str:
         return f"<ActorRef {self.address}>"
-
-    def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        return type(other) is type(self) and self._cell is other._cell
-
-    def __hash__(self) -> int:
-        return hash(self._cell)
 
     def __copy__(self) -> ActorRef[A]:
         return self
@@ -220,8 +193,8 @@ class ActorRef(Sender, Generic[A]):
     # -- what actors on either side need of each other ------------------------------------------
 
     def _cast(self, call: Call) -> None:
-        self._cell.dispatcher.check_thread()
-        self._cell.put(Envelope(call, None))
+        self._dispatcher.check_thread()
+        self._put(Envelope(call, None))
 
     def _tell_unblocked(self, message: Any) -> None:
         """`tell` from the hub, which cannot wait for room: what finds none is a dead letter."""
@@ -230,40 +203,38 @@ class ActorRef(Sender, Generic[A]):
         try:
             self.tell(message)
         except Full:
-            self._cell.dead_letter(message, "its bounded inbox was full")
+            self._dead_letter(message, "its bounded inbox was full")
 
     def _add_watcher(self, life: Life) -> None:
-        cell = self._cell
-        if cell.state is State.STOPPED:
+        if self._state is State.STOPPED:
             reason, error = Reason.NORMAL, None
-            if cell.life is not None:
-                reason, error = cell.life.reason or reason, cell.life.error
+            if self._life is not None:
+                reason, error = self._life.reason or reason, self._life.error
             life.terminated(Terminated(self, reason, error))
         else:
-            cell.get_life().watchers[life] = None
+            self._get_life().watchers[life] = None
 
     def _remove_watcher(self, life: Life) -> None:
-        if self._cell.life is not None:
-            self._cell.life.watchers.pop(life, None)
+        if self._life is not None:
+            self._life.watchers.pop(life, None)
 
     def _add_link(self, other: ActorRef[Any]) -> None:
-        cell = self._cell
-        if cell.state is State.STOPPED:
-            life = cell.life
+        if self._state is State.STOPPED:
+            life = self._life
             reason = Reason.NORMAL if life is None else (life.reason or Reason.NORMAL)
             other._linked_ended(self, reason, None if life is None else life.error)
         else:
-            cell.get_life().links[other] = None
+            self._get_life().links[other] = None
 
     def _remove_link(self, other: ActorRef[Any]) -> None:
-        if self._cell.life is not None:
-            self._cell.life.links.pop(other, None)
+        if self._life is not None:
+            self._life.links.pop(other, None)
 
     def _linked_ended(
         self, other: ActorRef[Any], reason: Reason, error: BaseException | None
     ) -> None:
-        if self._cell.state is not State.STOPPED:
-            self._cell.get_life().linked_ended(other, reason, error)
+        if self._state is not State.STOPPED:
+            self._get_life().linked_ended(other, reason, error)
 
 
 class _Proxy:
@@ -291,9 +262,4 @@ class _Proxy:
 
 def check_callable(ref: ActorRef[Any], name: str) -> None:
     """Raise AttributeError at the caller for a method that the actor cannot have."""
-    ref._cell.spec.cls._check_method(name)
-
-
-def make_ref(cell: Cell) -> ActorRef[Any]:
-    """The reference of a local cell."""
-    return ActorRef(cell)
+    ref._spec.cls._check_method(name)

@@ -97,7 +97,7 @@ class Router(Actor):
         else:
             reply = self.defer_reply()
             if reply.ready():
-                self._own_cell().dead_letter(message, "every member of the router has ended")
+                self._own_cell()._dead_letter(message, "every member of the router has ended")
             path = self.ref.path
             reply.set_exception(ActorStopped(f"every member of {path} has ended", ref=self.ref))
 

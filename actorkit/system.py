@@ -24,7 +24,7 @@ from .kernel.spawn import make_instance
 from .kernel.watchdog import Watchdog
 from .messages import Reason
 from .observe.tree import ActorInfo, snapshot
-from .ref import ActorRef, make_ref
+from .ref import ActorRef
 
 __all__ = ["ActorSystem"]
 
@@ -40,7 +40,7 @@ class Guardian(Actor):
     """The parent of the actors that the system itself starts; supervises them one for one."""
 
     def receive(self, message: Any) -> None:
-        self._own_cell().dead_letter(message, "the root of a system takes no messages")
+        self._own_cell()._dead_letter(message, "the root of a system takes no messages")
 
 
 class ActorSystem:
@@ -79,18 +79,17 @@ class ActorSystem:
         self.late_answers = 0
         self.stopping = False
         self._dispatcher = Dispatcher.current()
-        self._root = Cell(
+        self._root: ActorRef[Guardian] = ActorRef(
             self, self._dispatcher, None, _spec(Guardian, "temporary", 5.0, None), "", 0, (), None
         )
         make_instance(self._root)
-        self._root.state = State.RUNNING
-        self._root.handler = self._root.spec.receive
-        self._root.idle = True
+        self._root._state = State.RUNNING
+        self._root._handler = self._root._spec.receive
+        self._root._idle = True
         Life(self._root)
         self._watchdog = Watchdog.of(self._dispatcher)
         self._watchdog.start()
-        self._root_ref: ActorRef[Any] = self._root.ref
-        self._root_ref.rawlink(self._ended)
+        self._root.rawlink(self._ended)
 
     def __enter__(self) -> ActorSystem:
         return self
@@ -130,9 +129,9 @@ class ActorSystem:
     def lookup(self, path: str) -> ActorRef[Any]:
         """The reference of the living actor at `path`; raises ActorNotFound."""
         self._dispatcher.check_thread()
-        cell = self._root
+        cell: Cell = self._root
         for name in path.strip("/").split("/"):
-            children = cell.life.children if cell.life is not None else {}
+            children = cell._life.children if cell._life is not None else {}
             key: str | int = name
             if name.startswith("$") and name[1:].isdigit():
                 key = int(name[1:])
@@ -140,8 +139,7 @@ class ActorSystem:
             if child is None:
                 raise ActorNotFound(f"no actor at {path!r} in {self.name!r}; see system.tree()")
             cell = child
-        ref: ActorRef[Any] = cell.ref
-        return ref
+        return cell._ref
 
     def tree(self) -> list[ActorInfo]:
         """A snapshot of every actor, parents before children."""
@@ -165,22 +163,22 @@ class ActorSystem:
         if timeout is not None:
             check_timeout(timeout)
         self.stopping = True
-        root = self._root.get_life()
+        root = self._root._get_life()
         root.order_stop(Reason.SHUTDOWN)
         worker = getcurrent()
         if isinstance(worker, Worker) and worker.cell is not None:
             if timeout is not None:
                 self._dispatcher.timers.after(timeout, root.kill_tree)
             return
-        self._root_ref.join(timeout)
-        if not self._root_ref.ready():
+        self._root.join(timeout)
+        if not self._root.ready():
             root.kill_tree()
-            self._root_ref.join(2 * KILL_GRACE)
+            self._root.join(2 * KILL_GRACE)
 
     @property
     def terminated(self) -> bool:
         """Whether the system has shut down."""
-        return self._root.state is State.STOPPED
+        return self._root._state is State.STOPPED
 
     def wait(self) -> None:
         """Wait until the system has shut down.
@@ -198,7 +196,7 @@ class ActorSystem:
         def on_signal(number: int) -> None:
             if self.stopping:
                 forced.append(number)
-                self._root.get_life().abandon_tree()
+                self._root._get_life().abandon_tree()
             else:
                 gevent.spawn(self.shutdown)
 
@@ -208,7 +206,7 @@ class ActorSystem:
                 for number in (signal.SIGINT, signal.SIGTERM)
             ]
         try:
-            self._root_ref.join()
+            self._root.join()
         finally:
             alive.stop()
             alive.close()
@@ -222,7 +220,7 @@ class ActorSystem:
 
     # -- what the kernel needs ------------------------------------------------------------------
 
-    make_ref: ClassVar[Any] = staticmethod(make_ref)
+    cell_type: ClassVar[type[Cell]] = ActorRef
 
     def _spawn(
         self,
@@ -244,7 +242,8 @@ class ActorSystem:
             spec = cls.__dict__["_specs"][restart, shutdown, inbox]
         except (AttributeError, KeyError, TypeError):
             spec = _spec(cls, restart, shutdown, inbox)
-        return ActorRef(spawn_cell(self, self._dispatcher, parent, spec, args, kwargs, name))
+        ref: ActorRef[A] = spawn_cell(self, self._dispatcher, parent, spec, args, kwargs, name)
+        return ref
 
     def _ended(self, _: Any) -> None:
         self.stopping = True

@@ -19,6 +19,7 @@ from .envelope import EMPTY, Envelope
 
 if TYPE_CHECKING:
     from ..events import EventStream
+    from ..ref import ActorRef
     from .dispatcher import Dispatcher, Worker
     from .inbox import Box, Inbox
     from .life import Life
@@ -49,14 +50,16 @@ class Host(Protocol):
     stopping: bool
     late_answers: int  #: answers that came second, or when the asker had gone
 
-    def make_ref(self, cell: Cell) -> Any:
-        """The reference of a cell."""
+    #: The class of its cells: what users know as references.
+    cell_type: ClassVar[type[Cell]]
 
 
 class Spec:
     """What all actors of one class and set of spawn options share."""
 
     __slots__ = (
+        "begins",
+        "bounded",
         "cls",
         "dedicated",
         "inbox",
@@ -94,6 +97,9 @@ class Spec:
         self.judges: bool = cls.on_child_failure is not base.on_child_failure
         self.process: bool = cls.run is not base.run
         self.dedicated: bool = self.process or bool(cls.dedicated)
+        #: The actor has a first turn of its own.
+        self.begins = self.on_start or self.dedicated
+        self.bounded = not inbox.plain
         #: An end needs no turn, since there is nothing to call ...
         self.ordered_plainly = not self.on_stop
         #: ... and, where it is the actor's own end, nothing to restart.
@@ -101,35 +107,39 @@ class Spec:
 
 
 class Cell:
-    """One actor.
+    """One actor; as `ActorRef` also what everyone knows it by.
 
-    `idle`: alive, nothing in the inbox, in nobody's hands: the next message may go to `first` and
-    the cell to the ready deque. Otherwise messages go to `queue` (made when needed, given back
-    when drained), or to `box`, where the inbox has limits.
-    `handler` is called as `handler(instance, message)`; it is None whenever the worker's short way
-    does not apply, and then `step` is called instead.
+    That a local reference is the cell itself saves an object and a step for each message. Hence
+    the underscores: to users these names are private, to the kernel they are not.
+
+    `_idle`: alive, nothing in the inbox, in nobody's hands: the next message may go to `_first`
+    and the cell to the ready deque. Otherwise messages go to `_inbox` (made when needed, given back
+    when drained), or to `_box`, where the inbox has limits.
+    `_handler` is called as `handler(instance, message)`; it is None whenever the worker's short way
+    does not apply, and then `_step` is called instead.
     """
 
     __slots__ = (
-        "args",
-        "asking",
-        "box",
-        "dispatcher",
-        "first",
-        "handled",
-        "handler",
-        "host",
-        "idle",
-        "instance",
-        "key",
-        "kwargs",
-        "life",
-        "parent",
-        "queue",
-        "spec",
-        "state",
+        "__weakref__",
+        "_args",
+        "_asking",
+        "_box",
+        "_dispatcher",
+        "_first",
+        "_handled",
+        "_handler",
+        "_host",
+        "_idle",
+        "_inbox",
+        "_instance",
+        "_key",
+        "_kwargs",
+        "_life",
+        "_parent",
+        "_spec",
+        "_state",
+        "_worker",
         "uid",
-        "worker",
     )
 
     #: Made by life.py, which this module does not import.
@@ -146,29 +156,30 @@ class Cell:
         args: tuple[Any, ...],
         kwargs: dict[str, Any] | None,
     ) -> None:
-        self.host = host
-        self.dispatcher = dispatcher
-        self.parent = parent
-        self.spec = spec
-        self.key = key
+        self._host = host
+        self._dispatcher = dispatcher
+        self._parent = parent
+        self._spec = spec
+        self._key = key
         self.uid = uid
-        self.args = args
-        self.kwargs = kwargs
-        self.idle = False
-        self.first: Any = EMPTY
-        self.queue: deque[Any] | None = None
-        self.box: Box | None = None
-        self.handler: Callable[[Any, Any], Any] | None = None
-        self.life: Life | None = None
-        self.state = State.STARTING
-        self.handled = 0
-        self.asking: Envelope | None = None
-        self.worker: Worker | None = None
-        self.instance: Any = None
+        self._args = args
+        self._kwargs = kwargs
+        self._idle = False
+        self._first: Any = EMPTY
+        self._inbox: deque[Any] | None = None
+        self._box: Box | None = None
+        self._handler: Callable[[Any, Any], Any] | None = None
+        self._life: Life | None = None
+        self._state = State.STARTING
+        self._handled = 0
+        self._asking: Envelope | None = None
+        self._worker: Worker | None = None
+        self._instance: Any = None
 
     @property
     def name(self) -> str:
-        key = self.key
+        """The last part of the path."""
+        key = self._key
         return key if isinstance(key, str) else f"${key}"
 
     @property
@@ -176,103 +187,103 @@ class Cell:
         """The names from the root down, "/parent/child"; "/" for the root itself."""
         names = []
         cell: Cell = self
-        while cell.parent is not None:
+        while cell._parent is not None:
             names.append(cell.name)
-            cell = cell.parent
+            cell = cell._parent
         return "/" + "/".join(reversed(names))
 
     @property
-    def ref(self) -> Any:
-        """A reference to the cell; they are equal, made when asked for, and cost a cell nothing."""
-        return self.host.make_ref(self)
+    def _ref(self) -> ActorRef[Any]:
+        """The cell by its public type."""
+        return self  # type: ignore[return-value]
 
-    def get_life(self) -> Life:
+    def _get_life(self) -> Life:
         """The cell's `Life`, made on first need."""
-        life = self.life
+        life = self._life
         return Cell.make_life(self) if life is None else life
 
-    def put(self, message: Any, block: bool = True, timeout: float | None = None) -> None:
+    def _put(self, message: Any, block: bool = True, timeout: float | None = None) -> None:
         """Queue a message wherever it belongs: the long way of `tell`, for every state.
 
         Raises Full as the inbox's policy says; never because the actor is dead.
         """
-        if self.idle:
-            self.idle = False
-            self.first = message
-            self.dispatcher.schedule(self)
-        elif self.state is STOPPED:
-            self.dead_letter(message)
-        elif self.box is not None:
-            self.box.put(self, message, block, timeout)
-        elif self.queue is not None:
-            self.queue.append(message)
+        if self._idle:
+            self._idle = False
+            self._first = message
+            self._dispatcher.schedule(self)
+        elif self._state is STOPPED:
+            self._dead_letter(message)
+        elif self._box is not None:
+            self._box.put(self, message, block, timeout)
+        elif self._inbox is not None:
+            self._inbox.append(message)
         else:
-            spare = self.dispatcher.spare
-            self.queue = spare.pop() if spare else deque()
-            self.queue.append(message)
+            spare = self._dispatcher.spare
+            self._inbox = spare.pop() if spare else deque()
+            self._inbox.append(message)
 
-    def step(self, worker: Worker) -> None:
+    def _step(self, worker: Worker) -> None:
         """The worker's long way: whatever else there is to do than plain messages."""
-        life = self.life
+        life = self._life
         if life is not None:
             life.turn(worker)
-        elif self.state is RUNNING:
-            self.end()  # only `stop_plainly` sends a cell without a life here
+        elif self._state is RUNNING:
+            self._end()  # only `stop_plainly` sends a cell without a life here
 
-    def stop_plainly(self) -> None:
+    def _stop_plainly(self) -> None:
         """End after the current message, where nobody needs to be asked or called."""
-        self.handler = None
-        if self.idle:
-            self.idle = False
-            self.dispatcher.schedule(self)
+        self._handler = None
+        if self._idle:
+            self._idle = False
+            self._dispatcher.schedule(self)
 
-    def end(self, reason: Reason = Reason.NORMAL) -> None:
+    def _end(self, reason: Reason = Reason.NORMAL) -> None:
         """The end of an actor that has no life but its slots."""
-        self.state = STOPPED
-        self.instance = None
-        self.idle = False
-        siblings = self.parent.life.children  # type: ignore[union-attr]
-        del siblings[self.key]
-        if self.first is not EMPTY or self.queue is not None:
-            self.flush()
-        events = self.host.events
-        if events.wants(ActorStopped):
-            events.publish(ActorStopped(f"{self.path} ended", ref=self.ref, reason=reason))
-        if self.parent.life.when_childless is not None:  # type: ignore[union-attr]
-            self.parent.life.child_gone()  # type: ignore[union-attr]
+        self._state = STOPPED
+        self._instance = None
+        self._idle = False
+        siblings = self._parent._life.children  # type: ignore[union-attr]
+        del siblings[self._key]
+        if self._first is not EMPTY or self._inbox is not None:
+            self._flush()
+        events = self._host.events
+        if events.subscriptions:
+            events.publish(ActorStopped(f"{self.path} ended", ref=self._ref, reason=reason))
+        if self._parent._life.when_childless is not None:  # type: ignore[union-attr]
+            self._parent._life.child_gone()  # type: ignore[union-attr]
 
-    def failed(self, error: BaseException, envelope: Envelope | None) -> None:
+    def _failed(self, error: BaseException, envelope: Envelope | None) -> None:
         """A turn ended with `error`, while `envelope` (if any) was being answered."""
-        self.get_life().failed(error, envelope)
+        self._get_life().failed(error, envelope)
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         """Give up what is still queued: questions fail, the rest are dead letters."""
         pending: list[Any] = []
-        if self.first is not EMPTY:
-            pending.append(self.first)
-            self.first = EMPTY
-        if self.queue is not None:
-            pending.extend(self.queue)
-            self.queue = None
-        if self.box is not None:
-            pending.extend(self.box.drain())
+        if self._first is not EMPTY:
+            pending.append(self._first)
+            self._first = EMPTY
+        if self._inbox is not None:
+            pending.extend(self._inbox)
+            self._inbox = None
+        if self._box is not None:
+            pending.extend(self._box.drain())
         for message in pending:
-            self.dead_letter(message)
+            self._dead_letter(message)
 
-    def dead_letter(self, message: Any, reason: str = "the actor has stopped") -> None:
+    def _dead_letter(self, message: Any, reason: str = "the actor has stopped") -> None:
         """`message` will not be delivered: tell its asker, or publish it."""
         if type(message) is Envelope:
             if message.cell is not None:
-                message.fail(self.stopped_error())
+                message.fail(self._stopped_error())
                 return
             if message.gate is not None:
                 return  # a timer or a mark of our own, nobody's message
             message = message.message
-        events = self.host.events
+        events = self._host.events
         if events.wants(DeadLetter):
-            events.publish(DeadLetter(message, self.ref, reason))
+            events.publish(DeadLetter(message, self._ref, reason))
 
-    def stopped_error(self) -> BaseException:
+    def _stopped_error(self) -> BaseException:
         return ActorStopped(
-            f"{self.path} has stopped; watch the ref to learn of that in time", ref=self.ref
+            f"{self.path} has stopped; watch the ref to learn of that in time", ref=self._ref
         )

@@ -108,17 +108,17 @@ class Worker(greenlet):
                 if not dispatcher.park(self):
                     return
                 continue
-            handler = cell.handler
+            handler = cell._handler
             if handler is None:
                 left -= 1
-                cell.step(self)
+                cell._step(self)
                 if dispatcher.active is not self and not dispatcher.park(self):
                     return
                 continue
             self.cell = cell
-            instance = cell.instance
-            message = cell.first
-            cell.first = EMPTY
+            instance = cell._instance
+            message = cell._first
+            cell._first = EMPTY
             taken = left
             try:
                 while True:
@@ -131,33 +131,33 @@ class Worker(greenlet):
                         self.clean(message)
                     if self.gr_context is not None:
                         self.gr_context = None
-                    handler = cell.handler
+                    handler = cell._handler
                     if handler is None:
-                        if cell.life is None:
-                            cell.end()
+                        if cell._life is None:
+                            cell._end()
                         else:
                             dispatcher.schedule(cell)
                         break
-                    queue = cell.queue
+                    queue = cell._inbox
                     if not queue:
                         if queue is not None:
-                            cell.queue = None
+                            cell._inbox = None
                             if len(spare) < MAX_SPARE:
                                 spare.append(queue)
-                        cell.idle = True
+                        cell._idle = True
                         break
                     if left <= 0 or dispatcher.active is not self:
-                        cell.first = queue.popleft()
+                        cell._first = queue.popleft()
                         dispatcher.schedule(cell)
                         break
                     message = queue.popleft()
             except BaseException as error:
                 self.failed(cell, error)
-                cell.life.settle()
-            cell.handled += taken - left
+                cell._life.settle()
+            cell._handled += taken - left
             message = EMPTY
             if dispatcher.active is not self:
-                cell.worker = None
+                cell._worker = None
                 if not dispatcher.park(self):
                     return
 
@@ -166,14 +166,14 @@ class Worker(greenlet):
         self.cell = cell
         try:
             if type(message) is Envelope:
-                message.deliver(self, handler, cell.instance)
+                message.deliver(self, handler, cell._instance)
             else:
-                handler(cell.instance, message)
+                handler(cell._instance, message)
         except BaseException as error:
             self.failed(cell, error)
             return False
         finally:
-            cell.handled += 1
+            cell._handled += 1
             if self.guard is not None:
                 self.clean(message)
             if self.gr_context is not None:
@@ -188,7 +188,7 @@ class Worker(greenlet):
             self.gr_context = None
         envelope = self.envelope
         self.envelope = None
-        cell.failed(error, envelope)
+        cell._failed(error, envelope)
 
     def clean(self, message: Any) -> None:
         """Undo what a turn leaves behind: pending timeouts, and the wish to stash its message."""
@@ -331,7 +331,7 @@ class Dispatcher:
         if self.active is me:
             cell = me.cell
             if cell is not None:
-                cell.worker = None
+                cell._worker = None
 
     def _leave(self, me: greenlet) -> None:
         active = self.active
@@ -339,7 +339,7 @@ class Dispatcher:
             if active is me:
                 cell = active.cell
                 if cell is not None:
-                    cell.worker = active
+                    cell._worker = active
             parked = self.parked
             worker = self.active = parked.pop() if parked else Worker(self)
             worker.switch()
@@ -402,7 +402,7 @@ class Dispatcher:
             self.active = None
             cell = blocked.cell
             if cell is not None:
-                cell.worker = blocked
+                cell._worker = blocked
         if not self.ready:
             self.schedule = self._wake
         elif self.clock() >= self._deadline and not self._new_round():

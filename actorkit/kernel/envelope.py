@@ -43,12 +43,12 @@ class Waiter:
     __slots__ = ("greenlet",)
 
     #: Tells the worker's loop that this entry of the ready deque is no cell with plain mail.
-    handler: Any = None
+    _handler: Any = None
 
     def __init__(self) -> None:
         self.greenlet: greenlet | None = None
 
-    def step(self, worker: Worker) -> None:
+    def _step(self, worker: Worker) -> None:
         """Give the thread of control to the waiting greenlet (it may have gone: then nothing)."""
         waiting = self.greenlet
         if waiting is not None:
@@ -124,7 +124,7 @@ class Envelope(Waiter):
     def _settle(self, value: Any, error: BaseException | None) -> bool:
         if self.done:
             if self.cell is not None:
-                self.cell.host.late_answers += 1
+                self.cell._host.late_answers += 1
             return False
         self.done = True
         if self.cell is None:

@@ -136,7 +136,7 @@ class Box:
         else:
             self._wait_for_room(cell, message, timeout)
             return
-        cell.get_life().mail()
+        cell._get_life().mail()
 
     def take(self, match: Callable[[Any], bool] | None = None) -> Any:
         """The next message (the next one that matches), or EMPTY; a waiting sender moves up."""
@@ -209,12 +209,12 @@ class Box:
             if message.cell is not None:
                 message.fail(Full(f"the inbox of {cell.path} is full and dropped this question"))
             message = message.message
-        events = cell.host.events
+        events = cell._host.events
         if events.wants(InboxOverflow):
-            events.publish(InboxOverflow(cell.ref, message, self.overflow, self.dropped))
+            events.publish(InboxOverflow(cell._ref, message, self.overflow, self.dropped))
 
     def _wait_for_room(self, cell: Cell, message: Any, timeout: float | None) -> None:
-        dispatcher = cell.dispatcher
+        dispatcher = cell._dispatcher
         putter = _Putter(message, dispatcher)
         self._putters.append(putter)
         timer = None
@@ -253,7 +253,7 @@ def take_matching(queue: deque[Any], match: Callable[[Any], bool]) -> Any:
 def _cannot_wait(cell: Cell) -> bool:
     """The actor itself would wait for ever; the hub must not wait at all."""
     me = getcurrent()
-    return me is cell.dispatcher.hub or getattr(me, "cell", None) is cell
+    return me is cell._dispatcher.hub or getattr(me, "cell", None) is cell
 
 
 class InboxQueue:
@@ -272,18 +272,18 @@ class InboxQueue:
     @property
     def maxsize(self) -> int | None:
         """The limit of user messages, None where there is none."""
-        return self._cell.spec.inbox.maxsize
+        return self._cell._spec.inbox.maxsize
 
     @property
     def dropped(self) -> int:
         """Messages that the overflow policy dropped so far."""
-        box = self._cell.box
+        box = self._cell._box
         return 0 if box is None else box.dropped
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         """Send `item`; on a full inbox wait up to `timeout` seconds. Raises Full."""
-        self._cell.dispatcher.check_thread()
-        self._cell.put(item, block, timeout)
+        self._cell._dispatcher.check_thread()
+        self._cell._put(item, block, timeout)
 
     def put_nowait(self, item: Any) -> None:
         """Send `item` or raise Full at once."""
@@ -317,24 +317,24 @@ class InboxQueue:
     def qsize(self) -> int:
         """User messages that wait."""
         cell = self._cell
-        size = 0 if cell.first is EMPTY else 1
-        if cell.queue is not None:
-            size += len(cell.queue)
-        if cell.box is not None:
-            size += len(cell.box)
+        size = 0 if cell._first is EMPTY else 1
+        if cell._inbox is not None:
+            size += len(cell._inbox)
+        if cell._box is not None:
+            size += len(cell._box)
         return size
 
     def load(self) -> int:
         """Messages that wait, and the one being handled."""
-        life = self._cell.life
-        resting = self._cell.idle or (life is not None and life.held)
+        life = self._cell._life
+        resting = self._cell._idle or (life is not None and life.held)
         return self.qsize() + (not resting)
 
     def empty(self) -> bool:
         return self.qsize() == 0
 
     def full(self) -> bool:
-        box = self._cell.box
+        box = self._cell._box
         return box is not None and box.full()
 
     def __len__(self) -> int:
@@ -349,4 +349,4 @@ class InboxQueue:
     def _reader(self) -> Any:
         if getattr(getcurrent(), "cell", None) is not self._cell:
             raise NotInActor("only the actor itself reads its inbox; others put, tell or ask")
-        return self._cell.get_life().get_reader()
+        return self._cell._get_life().get_reader()

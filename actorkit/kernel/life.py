@@ -48,6 +48,9 @@ __all__ = ["KILL_GRACE", "ActorTimer", "Life"]
 #: Seconds that a killed actor has for its `finally` blocks and `on_stop` before it is abandoned.
 KILL_GRACE = 1.0
 
+#: Children without a life of their own that end within one signal.
+ENDS_AT_ONCE = 8
+
 ABNORMAL = (Reason.FAILED, Reason.KILLED, Reason.NODE_LOST)
 
 _uids = count(1)
@@ -93,14 +96,14 @@ class Life:
 
     def __init__(self, cell: Cell) -> None:
         self.cell = cell
-        cell.life = self
+        cell._life = self
         #: Functions to run as turns of the actor, ahead of its messages.
         self.signals: list[Callable[[], None]] = []
         #: True while the cell is in nobody's hands and not idle: the next signal schedules it.
         self.held = False
         #: System messages (Terminated) that go ahead of user messages.
         self.front: list[Any] = []
-        self.behaviour: Callable[[Any, Any], Any] = cell.spec.receive
+        self.behaviour: Callable[[Any, Any], Any] = cell._spec.receive
         self.behaviours: list[Callable[[Any, Any], Any]] = []
         self.stash: list[Any] = []
         self.children: dict[str | int, Cell] = {}
@@ -130,7 +133,7 @@ class Life:
         self._idle_after: float | None = None
         self._idle_timer: Timer | None = None
         self._touched = 0.0
-        if cell.state is RUNNING and cell.handler is None:
+        if cell._state is RUNNING and cell._handler is None:
             # Told to stop while it had no life, and has not got to it.
             self.order = (Reason.NORMAL, None)
             self.signals.append(self._stop)
@@ -141,26 +144,26 @@ class Life:
         """Run `function` as the actor's next turn."""
         cell = self.cell
         self.signals.append(function)
-        cell.handler = None
-        if cell.idle:
-            cell.idle = False
-            cell.dispatcher.schedule(cell)
+        cell._handler = None
+        if cell._idle:
+            cell._idle = False
+            cell._dispatcher.schedule(cell)
         elif self.held:
             self.held = False
-            cell.dispatcher.schedule(cell)
+            cell._dispatcher.schedule(cell)
 
     def mail(self) -> None:
         """Something came into the box or to the front: have it handled."""
         cell = self.cell
-        if cell.idle:
-            cell.handler = None
-            cell.idle = False
-            cell.dispatcher.schedule(cell)
-        elif self.held and cell.state is RUNNING:
+        if cell._idle:
+            cell._handler = None
+            cell._idle = False
+            cell._dispatcher.schedule(cell)
+        elif self.held and cell._state is RUNNING:
             self.held = False
-            cell.dispatcher.schedule(cell)
+            cell._dispatcher.schedule(cell)
         elif self.front:
-            cell.handler = None
+            cell._handler = None
 
     def turn(self, worker: Worker) -> None:
         """Run on a worker that has taken the cell from the ready deque."""
@@ -175,11 +178,11 @@ class Life:
         """Signals first, then messages, until there are none or others should have their turn."""
         cell = self.cell
         worker.cell = cell
-        dispatcher = cell.dispatcher
+        dispatcher = cell._dispatcher
         for _ in range(STRIDE):
             if self.signals:
                 self.signals.pop(0)()
-            elif cell.state is RUNNING and cell.handler is None:
+            elif cell._state is RUNNING and cell._handler is None:
                 message = self.take()
                 if message is EMPTY:
                     break
@@ -193,58 +196,58 @@ class Life:
             if dispatcher.active is not worker:
                 break
         if dispatcher.active is not worker:
-            cell.worker = None
+            cell._worker = None
         self.settle()
 
     @property
     def _slow(self) -> bool:
         """Whether every message needs the long way through `run_turn`."""
-        return self.cell.box is not None or self.owner is not None or self._idle_after is not None
+        return self.cell._box is not None or self.owner is not None or self._idle_after is not None
 
     def settle(self) -> None:
         """After a turn: put the cell where it belongs, the ready deque, idle or held."""
         cell = self.cell
         if self.signals:
-            cell.handler = None
-            cell.dispatcher.schedule(cell)
-        elif cell.state is not RUNNING:
-            cell.handler = None
+            cell._handler = None
+            cell._dispatcher.schedule(cell)
+        elif cell._state is not RUNNING:
+            cell._handler = None
             self.held = True
         elif self.front or self._slow:
-            cell.handler = None
-            if self.front or cell.first is not EMPTY or cell.queue or cell.box:
-                cell.dispatcher.schedule(cell)
-            elif cell.box is None:
-                cell.idle = True
+            cell._handler = None
+            if self.front or cell._first is not EMPTY or cell._inbox or cell._box:
+                cell._dispatcher.schedule(cell)
+            elif cell._box is None:
+                cell._idle = True
             else:
                 self.held = True
         else:
-            cell.handler = self.behaviour
-            if cell.first is EMPTY:
-                if not cell.queue:
-                    cell.queue = None
-                    cell.idle = True
+            cell._handler = self.behaviour
+            if cell._first is EMPTY:
+                if not cell._inbox:
+                    cell._inbox = None
+                    cell._idle = True
                     return
-                cell.first = cell.queue.popleft()
-            cell.dispatcher.schedule(cell)
+                cell._first = cell._inbox.popleft()
+            cell._dispatcher.schedule(cell)
 
     def take(self) -> Any:
         """The next message, system messages first, or EMPTY."""
         cell = self.cell
         if self.front:
             return self.front.pop(0)
-        if cell.box is not None:
-            return cell.box.take()
-        first = cell.first
+        if cell._box is not None:
+            return cell._box.take()
+        first = cell._first
         if first is not EMPTY:
-            cell.first = EMPTY
+            cell._first = EMPTY
             return first
-        return cell.queue.popleft() if cell.queue else EMPTY
+        return cell._inbox.popleft() if cell._inbox else EMPTY
 
     def touch(self) -> None:
         """A message came: the idle timeout begins anew."""
         if self._idle_after is not None:
-            self._touched = self.cell.dispatcher.clock()
+            self._touched = self.cell._dispatcher.clock()
 
     def run_signals(self) -> bool:
         """Run what is due within the actor's turn; True when the instance is to end."""
@@ -273,26 +276,26 @@ class Life:
     def begin(self) -> None:
         """The first turn: `on_start`, and `run` in the process style."""
         cell = self.cell
-        if cell.spec.dedicated:
-            self.owner = OwnWorker(cell.dispatcher, self)
+        if cell._spec.dedicated:
+            self.owner = OwnWorker(cell._dispatcher, self)
         self.signals.append(self._start)
-        cell.dispatcher.schedule(cell)
+        cell._dispatcher.schedule(cell)
 
     def _start(self) -> None:
         cell = self.cell
-        if cell.state is not State.STARTING or self.order is not None:
+        if cell._state is not State.STARTING or self.order is not None:
             return
-        if cell.spec.on_start and not self._call(cell.instance.on_start):
+        if cell._spec.on_start and not self._call(cell._instance.on_start):
             return
-        if cell.state is State.STARTING:
-            cell.state = RUNNING
-        if cell.spec.process:
+        if cell._state is State.STARTING:
+            cell._state = RUNNING
+        if cell._spec.process:
             self._run_process()
 
     def _run_process(self) -> None:
         cell = self.cell
         worker = own_worker(cell)
-        instance = cell.instance
+        instance = cell._instance
         try:
             self.value = instance.run()
         except BaseException as error:
@@ -315,7 +318,7 @@ class Life:
 
     def _clean(self) -> None:
         worker = getcurrent()
-        if isinstance(worker, Worker) and not self.cell.spec.dedicated:
+        if isinstance(worker, Worker) and not self.cell._spec.dedicated:
             worker.clean(EMPTY)
             if worker.gr_context is not None:
                 worker.gr_context = None
@@ -325,12 +328,12 @@ class Life:
     def failed(self, error: BaseException, envelope: Envelope | None) -> None:
         """User code raised `error` in a turn, while answering `envelope` if there is one."""
         cell = self.cell
-        hub = cell.dispatcher.hub
+        hub = cell._dispatcher.hub
         if isinstance(error, hub.SYSTEM_ERROR):
             # The program ends, and not this actor: the main greenlet gets it, as with gevent.
-            cell.dispatcher.loop.run_callback(hub.handle_system_error, type(error), error)
+            cell._dispatcher.loop.run_callback(hub.handle_system_error, type(error), error)
             if envelope is not None:
-                envelope.fail(cell.stopped_error())
+                envelope.fail(cell._stopped_error())
         elif isinstance(error, Refused):
             if envelope is None or envelope.cell is None:
                 self.get_log().info("refused with nobody to tell", error=str(error))
@@ -338,7 +341,7 @@ class Life:
                 envelope.fail(error)
         elif isinstance(error, GreenletExit):
             if envelope is not None:
-                envelope.fail(cell.stopped_error())
+                envelope.fail(cell._stopped_error())
             if self.order is None and self._halted is None:
                 self.end_itself()
         else:
@@ -357,25 +360,25 @@ class Life:
     def fail(self, error: BaseException) -> None:
         """The actor has failed: stop handling messages and have its supervisor decide."""
         cell = self.cell
-        if cell.state in (State.STOPPING, STOPPED):
+        if cell._state in (State.STOPPING, STOPPED):
             return
-        events = cell.host.events
+        events = cell._host.events
         if events.wants(ActorFailed):
-            events.publish(ActorFailed(cell.ref, error))
+            events.publish(ActorFailed(cell._ref, error))
         self.get_log().error("actor failed", exc_info=error)
         if self.order is not None:
             if self.order[0] is not Reason.KILLED:
                 self.order = (Reason.FAILED, error)
         elif self._halted is None:
-            cell.state = State.FAILED
-            cell.handler = None
+            cell._state = State.FAILED
+            cell._handler = None
             supervise(cell, error)
 
     def fail_soon(self, error: BaseException) -> None:
         """Fail as a turn of its own, after the current one."""
 
         def fail() -> None:
-            if self.cell.state is RUNNING:
+            if self.cell._state is RUNNING:
                 self.fail(error)
 
         self.signal(fail)
@@ -383,9 +386,9 @@ class Life:
     def resume(self) -> None:
         """Go on with the next message as if nothing had happened."""
         cell = self.cell
-        if cell.state is State.FAILED:
-            cell.state = State.RUNNING
-            if cell.spec.process:
+        if cell._state is State.FAILED:
+            cell._state = State.RUNNING
+            if cell._spec.process:
                 self.signal(self._run_process)
             elif self.held:
                 self.held = False
@@ -396,11 +399,11 @@ class Life:
     def end_itself(self) -> None:
         """The actor's own normal end: `self.stop()`, or the end of `run`."""
         cell = self.cell
-        if self.order is not None or cell.state in (State.STOPPING, STOPPED):
+        if self.order is not None or cell._state in (State.STOPPING, STOPPED):
             return
-        if cell.spec.restart == "permanent":
-            cell.state = State.FAILED
-            cell.handler = None
+        if cell._spec.restart == "permanent":
+            cell._state = State.FAILED
+            cell._handler = None
             supervise(cell, None)
         else:
             self.order_stop(Reason.NORMAL)
@@ -410,7 +413,7 @@ class Life:
     ) -> None:
         """End for good after the current turn; killed if that is not done `within` seconds."""
         cell = self.cell
-        if cell.state is STOPPED:
+        if cell._state is STOPPED:
             return
         if self.order is None:
             self.order = (reason, error)
@@ -426,20 +429,20 @@ class Life:
             self.order_stop(Reason.NORMAL)
             return False
 
-        self.cell.put(Envelope(EMPTY, None, gate=stop))
+        self.cell._put(Envelope(EMPTY, None, gate=stop))
 
     def kill(self) -> None:
         """End for good, interrupting the actor wherever it is blocked."""
         cell = self.cell
-        if cell.state is STOPPED:
+        if cell._state is STOPPED:
             return
-        stopping = cell.state is State.STOPPING
+        stopping = cell._state is State.STOPPING
         self.order = (Reason.KILLED, None)
         self.ending_within = True
         self._start_clock(KILL_GRACE, self._abandon)
         if not stopping:
             self.signal(self._stop)
-        cell.dispatcher.loop.run_callback(self.interrupt)
+        cell._dispatcher.loop.run_callback(self.interrupt)
 
     def interrupt(self) -> None:
         """Throw the actor out of whatever it waits for; runs in the hub."""
@@ -450,18 +453,18 @@ class Life:
     def running_worker(self) -> Worker | None:
         """The worker that is blocked in this actor's turn."""
         cell = self.cell
-        if cell.worker is not None:
-            return cell.worker
-        active = cell.dispatcher.active
+        if cell._worker is not None:
+            return cell._worker
+        active = cell._dispatcher.active
         if active is not None and active.cell is cell and active is not getcurrent():
             return active
         return None
 
     def _stop(self) -> None:
         cell = self.cell
-        if cell.state in (State.STOPPING, STOPPED):
+        if cell._state in (State.STOPPING, STOPPED):
             return
-        cell.state = State.STOPPING
+        cell._state = State.STOPPING
         self._end_activities()
         halted, self._halted = self._halted, None
         if halted is not None:
@@ -474,14 +477,14 @@ class Life:
 
     def _say_goodbye(self, reason: Reason) -> None:
         """Run `on_stop`; an error in it is logged and changes nothing."""
-        instance = self.cell.instance
-        if instance is None or not self.cell.spec.on_stop:
+        instance = self.cell._instance
+        if instance is None or not self.cell._spec.on_stop:
             return
         try:
             instance.on_stop(reason)
         except GreenletExit:
             pass
-        except self.cell.dispatcher.hub.SYSTEM_ERROR as error:
+        except self.cell._dispatcher.hub.SYSTEM_ERROR as error:
             self.failed(error, None)
         except BaseException:
             self.get_log().exception("on_stop failed")
@@ -491,42 +494,42 @@ class Life:
     def _abandon(self) -> None:
         """The killed actor has not ended in its time."""
         cell = self.cell
-        if cell.state is STOPPED:
+        if cell._state is STOPPED:
             return
         if self.running_worker() is not None:
             self.get_log().error("killed actor does not end; abandoned", grace=KILL_GRACE)
             self.abandon_tree()
         elif self.children:
             for child in list(self.children.values()):
-                child.get_life().kill()
+                child._get_life().kill()
             self._start_clock(KILL_GRACE, self._abandon)
 
     def finish(self, reason: Reason, error: BaseException | None) -> None:
         """The last transition: settle everything with everyone, in an order that loses nothing."""
         cell = self.cell
-        cell.state = STOPPED
-        cell.handler = None
-        cell.idle = False
+        cell._state = STOPPED
+        cell._handler = None
+        cell._idle = False
         self.reason = reason
         self.error = error
         self._stop_clock()
         self.signals.clear()
-        host = cell.host
-        if cell.parent is not None:
-            siblings = cell.parent.get_life()
-            if siblings.children.get(cell.key) is cell:
-                del siblings.children[cell.key]
-        cell.instance = None
+        host = cell._host
+        if cell._parent is not None:
+            siblings = cell._parent._get_life()
+            if siblings.children.get(cell._key) is cell:
+                del siblings.children[cell._key]
+        cell._instance = None
         for message in self.stash:
-            cell.dead_letter(message)
+            cell._dead_letter(message)
         self.stash.clear()
         self.front.clear()
-        cell.flush()
-        if cell.parent is not None and host.events.wants(ActorStopped):
+        cell._flush()
+        if cell._parent is not None and host.events.wants(ActorStopped):
             host.events.publish(
-                ActorStopped(f"{cell.path} ended", ref=cell.ref, reason=reason, error=error)
+                ActorStopped(f"{cell.path} ended", ref=cell._ref, reason=reason, error=error)
             )
-        terminated = Terminated(cell.ref, reason, error)
+        terminated = Terminated(cell._ref, reason, error)
         for watcher in self.watchers:
             watcher.terminated(terminated)
         self.watchers.clear()
@@ -534,15 +537,15 @@ class Life:
             watched._remove_watcher(self)
         self.watching.clear()
         for linked in self.links:
-            linked._linked_ended(cell.ref, reason, error)
+            linked._linked_ended(cell, reason, error)
         self.links.clear()
         for observer in self.observers:
-            cell.dispatcher.loop.run_callback(observer, cell.ref)
+            cell._dispatcher.loop.run_callback(observer, cell)
         self.observers.clear()
         if self.regroup is not None:
             self.regroup.member_ended(cell)
-        if cell.parent is not None:
-            parent = cell.parent.get_life()
+        if cell._parent is not None:
+            parent = cell._parent._get_life()
             if parent.when_childless is not None:
                 parent.child_gone()
 
@@ -557,11 +560,11 @@ class Life:
         for task in tasks:
             task.kill(block=False)
         self.behaviours.clear()
-        self.behaviour = self.cell.spec.receive
+        self.behaviour = self.cell._spec.receive
 
     def _start_clock(self, seconds: float, action: Callable[[], None]) -> None:
         self._stop_clock()
-        self._clock_timer = self.cell.dispatcher.timers.after(seconds, action)
+        self._clock_timer = self.cell._dispatcher.timers.after(seconds, action)
 
     def _stop_clock(self) -> None:
         if self._clock_timer is not None:
@@ -571,15 +574,15 @@ class Life:
     def kill_tree(self) -> None:
         """Kill everything below, and then this."""
         for child in reversed(list(self.children.values())):
-            child.get_life().kill_tree()
+            child._get_life().kill_tree()
         self.kill()
 
     def abandon_tree(self) -> None:
         """End everything here and now, without waiting for anybody's code."""
         self.order = (Reason.KILLED, None)
         for child in reversed(list(self.children.values())):
-            child.get_life().abandon_tree()
-        if self.cell.state is not STOPPED:
+            child._get_life().abandon_tree()
+        if self.cell._state is not STOPPED:
             self.finish(Reason.KILLED, None)
 
     # -- children -------------------------------------------------------------------------------
@@ -605,56 +608,60 @@ class Life:
             return
         self.when_childless = None  # ends of children below must not come back in here
         to_stop = self._to_stop
-        while to_stop or self.children:
+        for _ in range(ENDS_AT_ONCE):
             if not to_stop:
+                if not self.children:
+                    then()
+                    return
                 to_stop.extend(self.children.values())  # started meanwhile
             child = to_stop[-1]
-            if child.state is STOPPED:
+            if child._state is STOPPED:
                 to_stop.pop()
-            elif child.idle and child.life is None and child.spec.ordered_plainly:
+            elif child._idle and child._life is None and child._spec.ordered_plainly:
                 to_stop.pop()
-                child.end(Reason.SHUTDOWN)
+                child._end(Reason.SHUTDOWN)
             else:
                 self.when_childless = then
-                life = child.get_life()
+                life = child._get_life()
                 if not life.ending_within:
-                    life.order_stop(Reason.SHUTDOWN, within=child.spec.shutdown)
+                    life.order_stop(Reason.SHUTDOWN, within=child._spec.shutdown)
                 return
-        then()
+        self.when_childless = then
+        self.signal(self.child_gone)  # many ends are many turns, so that others have theirs
 
     def _hurry_blocked(self) -> None:
         for child in self.children.values():
-            worker = child.worker
+            worker = child._worker
             if worker is not None:
-                life = child.get_life()
-                life._kill_if_still_in(worker, child.handled, child.spec.shutdown)
-            if child.life is not None:
-                child.life._hurry_blocked()
+                life = child._get_life()
+                life._kill_if_still_in(worker, child._handled, child._spec.shutdown)
+            if child._life is not None:
+                child._life._hurry_blocked()
 
     def _kill_if_still_in(self, worker: Worker, handled: int, seconds: float) -> None:
         cell = self.cell
 
         def check() -> None:
-            if cell.worker is worker and cell.handled == handled and not self.reading:
+            if cell._worker is worker and cell._handled == handled and not self.reading:
                 self.kill()
 
-        cell.dispatcher.timers.after(seconds, check)
+        cell._dispatcher.timers.after(seconds, check)
 
     # -- restart --------------------------------------------------------------------------------
 
     def halt(self, reason: Reason, then: Callable[[], None]) -> None:
         """End the instance, but not the actor: the first half of a restart."""
         cell = self.cell
-        if cell.state in (State.STOPPING, STOPPED):
+        if cell._state in (State.STOPPING, STOPPED):
             then()
             return
         self._halted = then
-        self._start_clock(cell.spec.shutdown, self.interrupt)
+        self._start_clock(cell._spec.shutdown, self.interrupt)
 
         def halt() -> None:
             if self._halted is None:
                 return
-            cell.state = State.RESTARTING
+            cell._state = State.RESTARTING
             self._end_activities()
             self.stop_children(lambda: self.signal(lambda: self._halt_done(reason)))
 
@@ -663,7 +670,7 @@ class Life:
     def _halt_done(self, reason: Reason) -> None:
         then = self._halted
         cell = self.cell
-        if then is None or cell.state is not State.RESTARTING:
+        if then is None or cell._state is not State.RESTARTING:
             return
         self._say_goodbye(reason)
         self._stop_clock()
@@ -677,8 +684,8 @@ class Life:
     def _drop_instance(self) -> None:
         """Let go of the instance, and of questions that only it could have answered."""
         cell = self.cell
-        instance = cell.instance
-        cell.instance = None
+        instance = cell._instance
+        cell._instance = None
         if self.deferred:
             if self.error is not None and self.error.__traceback__ is not None:
                 traceback.clear_frames(self.error.__traceback__)
@@ -693,28 +700,28 @@ class Life:
 
         def start() -> None:
             cell = self.cell
-            if cell.state is not State.RESTARTING or self.regroup is not regroup:
+            if cell._state is not State.RESTARTING or self.regroup is not regroup:
                 return
             if not self._call(make_instance, cell):
-                cell.instance = None
+                cell._instance = None
                 return
             self.restarts += 1
-            instance = cell.instance
+            instance = cell._instance
             if not self._call(instance.on_restart, error):
                 return
-            if cell.spec.on_start and not self._call(instance.on_start):
+            if cell._spec.on_start and not self._call(instance.on_start):
                 return
-            if cell.state is not State.RESTARTING or self.order is not None:
+            if cell._state is not State.RESTARTING or self.order is not None:
                 return
-            cell.state = RUNNING
+            cell._state = RUNNING
             self.regroup = None
             self.error = None
-            events = cell.host.events
+            events = cell._host.events
             if events.wants(ActorRestarted):
-                events.publish(ActorRestarted(cell.ref, error, self.restarts))
+                events.publish(ActorRestarted(cell._ref, error, self.restarts))
             self.get_log().info("actor restarted", restarts=self.restarts)
             then()
-            if cell.spec.process:
+            if cell._spec.process:
                 self._run_process()
 
         self.signal(start)
@@ -724,21 +731,21 @@ class Life:
     def put_back(self, messages: list[Any]) -> None:
         """Put messages in front of the inbox, in their order."""
         cell = self.cell
-        if cell.box is not None:
-            cell.box.put_back(messages)
+        if cell._box is not None:
+            cell._box.put_back(messages)
             return
-        if cell.first is not EMPTY:
-            messages = [*messages, cell.first]
-            cell.first = EMPTY
-        if cell.queue is None:
-            cell.queue = deque(messages)
+        if cell._first is not EMPTY:
+            messages = [*messages, cell._first]
+            cell._first = EMPTY
+        if cell._inbox is None:
+            cell._inbox = deque(messages)
         else:
-            cell.queue.extendleft(reversed(messages))
+            cell._inbox.extendleft(reversed(messages))
 
     def set_behaviour(self, handler: Callable[[Any, Any], Any]) -> None:
         self.behaviour = handler
-        if self.cell.handler is not None:
-            self.cell.handler = handler
+        if self.cell._handler is not None:
+            self.cell._handler = handler
 
     def set_idle_timeout(self, seconds: float | None) -> None:
         if self._idle_timer is not None:
@@ -746,22 +753,24 @@ class Life:
             self._idle_timer = None
         self._idle_after = seconds
         if seconds is not None:
-            self.cell.handler = None
-            self._touched = self.cell.dispatcher.clock()
+            self.cell._handler = None
+            self._touched = self.cell._dispatcher.clock()
             self._watch_idleness()
 
     def _watch_idleness(self) -> None:
         cell = self.cell
-        timers = cell.dispatcher.timers
+        timers = cell._dispatcher.timers
         seconds = self._idle_after
-        if seconds is None or cell.state is STOPPED:
+        if seconds is None or cell._state is STOPPED:
             return
         due = self._touched + seconds
-        busy = not (cell.idle or self.held)
+        busy = not (cell._idle or self.held)
         if not busy and timers.clock() >= due:
             self._touched = timers.clock()
             due = self._touched + seconds
-            cell.put(Envelope(IdleTimeout(seconds), None, gate=lambda: self._idle_after == seconds))
+            cell._put(
+                Envelope(IdleTimeout(seconds), None, gate=lambda: self._idle_after == seconds)
+            )
         elif busy:
             due = max(due, timers.clock() + min(seconds, 0.05))
         self._idle_timer = timers.at(due, self._watch_idleness)
@@ -781,14 +790,14 @@ class Life:
     def terminated(self, message: Terminated) -> None:
         """One that this actor watches has ended."""
         self.watching.pop(message.ref, None)
-        if self.cell.state is not STOPPED:
+        if self.cell._state is not STOPPED:
             self.front.append(message)
             self.mail()
 
     def linked_ended(self, ref: Any, reason: Reason, error: BaseException | None) -> None:
         """One that this actor is linked to has ended."""
         self.links.pop(ref, None)
-        if reason in ABNORMAL and self.cell.state is not STOPPED:
+        if reason in ABNORMAL and self.cell._state is not STOPPED:
             died = LinkedActorDied(
                 f"{ref} ended: {reason.value}" + (f", {error!r}" if error else "")
             )
@@ -797,7 +806,7 @@ class Life:
 
     def get_log(self) -> Any:
         cell = self.cell
-        return get_logger(system=cell.host.name, path=cell.path, actor=cell.spec.cls.__name__)
+        return get_logger(system=cell._host.name, path=cell.path, actor=cell._spec.cls.__name__)
 
 
 Cell.make_life = Life
@@ -818,7 +827,7 @@ class OwnWorker(Worker):
         while True:
             life.run_turn(self)
             self.cell = None
-            if life.cell.state is STOPPED:
+            if life.cell._state is STOPPED:
                 break
             dispatcher.rest(self)
         life.owner = None
@@ -837,7 +846,7 @@ class ActorTimer:
         self.key = key
         self.message = message
         self.interval = interval
-        self.timer: Timer = life.cell.dispatcher.timers.after(seconds, self._fire)
+        self.timer: Timer = life.cell._dispatcher.timers.after(seconds, self._fire)
 
     def cancel(self) -> None:
         self.timer.cancel()
@@ -846,13 +855,13 @@ class ActorTimer:
     def _fire(self) -> None:
         life = self.life
         if self.interval is not None:
-            timers = life.cell.dispatcher.timers
+            timers = life.cell._dispatcher.timers
             due = self.timer.when + self.interval
             now = timers.clock()
             if due <= now:  # missed beats are skipped, not made up for
                 due += ((now - due) // self.interval + 1) * self.interval
             self.timer = timers.at(due, self._fire)
-        life.cell.put(Envelope(self.message, None, gate=self._stands))
+        life.cell._put(Envelope(self.message, None, gate=self._stands))
 
     def _stands(self) -> bool:
         life = self.life

@@ -52,7 +52,7 @@ class Reader:
         if waiter is None:
             return False
         self._waiter = None
-        waiter.step(worker)
+        waiter._step(worker)
         return True
 
     def next(self, match: Any, block: bool, timeout: float | None, peek: bool = False) -> Any:
@@ -60,7 +60,7 @@ class Reader:
         life = self._life
         cell = life.cell
         worker = own_worker(cell)
-        timers = cell.dispatcher.timers
+        timers = cell._dispatcher.timers
         matches = _matcher(match)
         deadline = None if timeout is None else timers.clock() + check_timeout(timeout)
         if not peek:
@@ -99,8 +99,8 @@ class Reader:
         for index, message in enumerate(life.front):
             if matches(message):
                 return life.front.pop(index)
-        if life.cell.box is not None:
-            return life.cell.box.take(matches)
+        if life.cell._box is not None:
+            return life.cell._box.take(matches)
         front, life.front = life.front, []
         try:
             while (message := life.take()) is not EMPTY:
@@ -116,43 +116,43 @@ class Reader:
         cell = life.cell
         if life.front:
             return life.front[0]
-        if cell.first is not EMPTY:
-            return cell.first
-        if cell.box is not None:
-            return cell.box.peek()
-        return cell.queue[0] if cell.queue else EMPTY
+        if cell._first is not EMPTY:
+            return cell._first
+        if cell._box is not None:
+            return cell._box.peek()
+        return cell._inbox[0] if cell._inbox else EMPTY
 
     def _look_again(self) -> None:
         """The time of a `get` is over: let its greenlet see that."""
         cell = self._life.cell
-        if self._waiter is not None and (cell.idle or self._life.held):
-            cell.idle = self._life.held = False
-            cell.dispatcher.schedule(cell)
+        if self._waiter is not None and (cell._idle or self._life.held):
+            cell._idle = self._life.held = False
+            cell._dispatcher.schedule(cell)
 
     def _await_mail(self, waiter: Waiter) -> None:
         life = self._life
         cell = life.cell
-        cell.handler = None
+        cell._handler = None
         self._waiter = waiter
-        if cell.box is None:
-            cell.queue = None
-            cell.idle = True
+        if cell._box is None:
+            cell._inbox = None
+            cell._idle = True
         else:
             life.held = True
         try:
-            cell.dispatcher.suspend(waiter)
+            cell._dispatcher.suspend(waiter)
         except BaseException:
-            if self._waiter is waiter and not (cell.idle or life.held):
+            if self._waiter is waiter and not (cell._idle or life.held):
                 self._stale += 1
             raise
         finally:
             self._waiter = None
-            cell.idle = life.held = False
+            cell._idle = life.held = False
 
     def _open(self, worker: Worker, message: Any) -> Any:
         """The message for `get` to return, EMPTY when it was dealt with here."""
         life = self._life
-        life.cell.handled += 1
+        life.cell._handled += 1
         life.touch()
         if type(message) is not Envelope:
             return message
@@ -162,7 +162,7 @@ class Reader:
             worker.envelope = message
             return message.message
         try:
-            message.deliver(worker, life.behaviour, life.cell.instance)
+            message.deliver(worker, life.behaviour, life.cell._instance)
         except Refused as error:
             worker.envelope = None
             message.fail(error)

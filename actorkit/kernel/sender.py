@@ -20,13 +20,10 @@ __all__ = ["Sender"]
 ASK_TIMEOUT = 5.0
 
 
-class Sender:
-    """Reaches one local cell."""
+class Sender(Cell):
+    """A cell that can be told and asked."""
 
-    __slots__ = ("_cell",)
-
-    def __init__(self, cell: Cell) -> None:
-        self._cell = cell
+    __slots__ = ()
 
     def tell(self, message: Any) -> None:
         """Send `message` and go on; it is delivered exactly once while the actor lives.
@@ -35,20 +32,19 @@ class Sender:
         `gevent.queue.Full` where the policy is "fail", and WrongThread on another OS thread. A
         message to a dead actor becomes a `DeadLetter`.
         """
-        cell = self._cell
-        dispatcher = cell.dispatcher
+        dispatcher = self._dispatcher
         if get_ident() != dispatcher.thread:
             dispatcher.check_thread()
-        if cell.idle:
-            cell.idle = False
-            cell.first = message
-            dispatcher.schedule(cell)
+        if self._idle:
+            self._idle = False
+            self._first = message
+            dispatcher.schedule(self)
         else:
-            queue = cell.queue
+            queue = self._inbox
             if queue is not None:
                 queue.append(message)
             else:
-                cell.put(message)
+                self._put(message)
 
     def ask(self, message: Any, timeout: float | None = ASK_TIMEOUT) -> Any:
         """Send `message`, wait for the answer and return it.
@@ -57,33 +53,32 @@ class Sender:
         Raises what the actor raised, AskTimeout, ActorStopped at once when the actor is dead or
         ends before it answers, and AskDeadlock when the wait could never end.
         """
-        cell = self._cell
-        dispatcher = cell.dispatcher
+        dispatcher = self._dispatcher
         if get_ident() != dispatcher.thread:
             dispatcher.check_thread()
         me = getcurrent()
         asker = me.cell if isinstance(me, Worker) else None
-        if asker is not None and (cell is asker or cell.asking is not None):
-            refuse_cycle(asker, cell)
-        envelope = Envelope(message, cell, dispatcher)
+        if asker is not None and (self is asker or self._asking is not None):
+            refuse_cycle(asker, self)
+        envelope = Envelope(message, self, dispatcher)
         if timeout is not None:
             dispatcher.fresh.append((envelope, dispatcher.clock() + check_timeout(timeout)))
-        if cell.idle:
-            cell.idle = False
-            cell.first = envelope
-            dispatcher.schedule(cell)
-        elif cell.queue is not None:
-            cell.queue.append(envelope)
+        if self._idle:
+            self._idle = False
+            self._first = envelope
+            dispatcher.schedule(self)
+        elif self._inbox is not None:
+            self._inbox.append(envelope)
         else:
-            cell.put(envelope, timeout=timeout)
+            self._put(envelope, timeout=timeout)
         if not envelope.done:
             if asker is not None:
-                asker.asking = envelope
+                asker._asking = envelope
             try:
                 dispatcher.suspend(envelope)
             finally:
                 if asker is not None:
-                    asker.asking = None
+                    asker._asking = None
                 if not envelope.done:
                     envelope.abandon()
         error = envelope.error
@@ -96,14 +91,13 @@ class Sender:
 
     def _submit(self, message: Any, timeout: float | None, sink: Sink) -> Envelope:
         """Ask without waiting: the answer goes to `sink`."""
-        cell = self._cell
-        dispatcher = cell.dispatcher
+        dispatcher = self._dispatcher
         dispatcher.check_thread()
-        envelope = Envelope(message, cell, dispatcher)
+        envelope = Envelope(message, self, dispatcher)
         envelope.sink = sink
         if timeout is not None:
             dispatcher.timeouts.add(envelope, dispatcher.clock() + check_timeout(timeout))
-        cell.put(envelope)
+        self._put(envelope)
         return envelope
 
 
@@ -121,7 +115,7 @@ def refuse_cycle(asker: Cell, target: Cell) -> None:
     """
     circle = [asker, target]
     while target is not asker:
-        waits = target.asking
+        waits = target._asking
         if waits is None or waits.done or waits.passed or waits.cell is None:
             return
         target = waits.cell

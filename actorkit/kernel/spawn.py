@@ -28,70 +28,73 @@ def spawn(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     name: str | None,
-) -> Cell:
+) -> Any:
     """Make an actor below `parent`. Its constructor runs here, its `on_start` as its first turn.
 
     Raises NameTaken, SystemStopped, and whatever the constructor raises.
     """
     if get_ident() != dispatcher.thread:
         dispatcher.check_thread()
-    if host.stopping or parent.state is STOPPED:
+    if host.stopping or parent._state is STOPPED:
         raise SystemStopped(f"cannot start {spec.cls.__name__}: {host.name!r} is shutting down")
-    life = parent.life
-    siblings = (parent.get_life() if life is None else life).children
+    life = parent._life
+    siblings = (parent._get_life() if life is None else life).children
     uid = next(_uids)
     key: str | int = uid
     if name is not None:
         if name in siblings:
             raise NameTaken(f"{siblings[name].path} is alive; stop it first or choose another name")
         key = name
-    cell = Cell(host, dispatcher, parent, spec, key, uid, args, kwargs or None)
+    cell = host.cell_type(host, dispatcher, parent, spec, key, uid, args, kwargs or None)
     siblings[key] = cell
-    box = None if spec.inbox.plain else Box(spec.inbox)
-    if box is not None:
-        cell.box = box
-        cell.get_life()
+    if spec.bounded:
+        cell._box = Box(spec.inbox)
+        cell._get_life()
     try:
         make_instance(cell)
     except BaseException:
-        cell.state = STOPPED
-        siblings.pop(key, None)
-        if cell.life is not None:
-            for child in reversed(list(cell.life.children.values())):
-                child.get_life().order_stop(Reason.SHUTDOWN)
-        cell.flush()
+        _discard(cell)
         raise
-    events = host.events
-    if events.wants(ActorStarted):
-        events.publish(ActorStarted(cell.ref))
-    if spec.on_start or spec.dedicated:
-        cell.get_life().begin()
+    if host.events.subscriptions:
+        host.events.publish(ActorStarted(cell._ref))
+    if spec.begins:
+        cell._get_life().begin()
+        return cell
+    cell._state = RUNNING
+    if cell._life is not None:
+        cell._life.settle()
     else:
-        cell.state = RUNNING
-        life = cell.life
-        if life is not None:
-            life.settle()
+        cell._handler = spec.receive
+        queue = cell._inbox
+        if queue is None:
+            cell._idle = True
         else:
-            cell.handler = spec.receive
-            queue = cell.queue
-            if queue is None:
-                cell.idle = True
-            else:
-                cell.first = queue.popleft()
-                dispatcher.schedule(cell)
+            cell._first = queue.popleft()
+            dispatcher.schedule(cell)
     return cell
+
+
+def _discard(cell: Cell) -> None:
+    """The constructor has failed: end what it began, and leave nothing behind."""
+    cell._state = STOPPED
+    cell._instance = None
+    cell._parent._get_life().children.pop(cell._key, None)  # type: ignore[union-attr]
+    if cell._life is not None:
+        for child in reversed(list(cell._life.children.values())):
+            child._get_life().order_stop(Reason.SHUTDOWN)
+    cell._flush()
 
 
 def make_instance(cell: Cell) -> None:
     """Construct the actor's object; `_cell` is there before `__init__` runs."""
-    spec = cell.spec
+    spec = cell._spec
     cls = spec.cls
-    args = cell.args
-    kwargs = cell.kwargs
+    args = cell._args
+    kwargs = cell._kwargs
     new = spec.new
     instance = object.__new__(cls) if new is None else new(cls, *args, **(kwargs or {}))
     instance._cell = cell
-    cell.instance = instance
+    cell._instance = instance
     if kwargs is None:
         spec.init(instance, *args)
     else:

@@ -24,14 +24,14 @@ _DEFAULT = OneForOne()
 
 def supervise(cell: Cell, error: BaseException | None) -> None:
     """Have the parent of a failed (error) or normally ended (None) permanent actor decide."""
-    parent = cell.parent
+    parent = cell._parent
     if parent is None:
-        cell.get_life().order_stop(Reason.FAILED, error)
+        cell._get_life().order_stop(Reason.FAILED, error)
         return
-    life = parent.get_life()
-    if parent.state in (State.STOPPING, STOPPED) or life._halted is not None:
+    life = parent._get_life()
+    if parent._state in (State.STOPPING, STOPPED) or life._halted is not None:
         return  # it stops its children anyway
-    if error is not None and parent.spec.judges:
+    if error is not None and parent._spec.judges:
         life.signal(lambda: _judge(life, cell, error))
     else:
         _apply(life, cell, error, None)
@@ -39,13 +39,13 @@ def supervise(cell: Cell, error: BaseException | None) -> None:
 
 def _judge(life: Life, cell: Cell, error: BaseException) -> None:
     """Ask the parent's `on_child_failure`, as a turn of the parent."""
-    if cell.state is not State.FAILED:
+    if cell._state is not State.FAILED:
         return
     try:
-        directive = life.cell.instance.on_child_failure(cell.ref, error)
+        directive = life.cell._instance.on_child_failure(cell, error)
         if directive is not None and not isinstance(directive, Directive):
             raise TypeError(
-                f"{life.cell.spec.cls.__name__}.on_child_failure must return a Directive or None,"
+                f"{life.cell._spec.cls.__name__}.on_child_failure must return a Directive or None,"
                 f" not {directive!r}"
             )
     except BaseException as hook_error:
@@ -61,16 +61,16 @@ def _apply(
 ) -> None:
     """Carry out what supervision decides for the failed child `cell` of `life`."""
     parent = life.cell
-    child = cell.get_life()
-    strategy: Strategy = _DEFAULT if parent.instance is None else parent.instance.supervision
-    record = life if strategy.grouped and cell.spec.restart != "temporary" else child
-    dispatcher = parent.dispatcher
+    child = cell._get_life()
+    strategy: Strategy = _DEFAULT if parent._instance is None else parent._instance.supervision
+    record = life if strategy.grouped and cell._spec.restart != "temporary" else child
+    dispatcher = parent._dispatcher
     try:
         decision = decide(
             strategy,
             record.history,
             dispatcher.clock(),
-            restart=cell.spec.restart,  # type: ignore[arg-type]
+            restart=cell._spec.restart,  # type: ignore[arg-type]
             error=error,
             directive=directive,
             rand=dispatcher.random(),
@@ -95,9 +95,9 @@ def _apply(
 
 def _escalate(life: Life, cell: Cell, error: BaseException) -> None:
     parent = life.cell
-    if parent.parent is None:
-        cell.get_life().get_log().critical("actor failed for good", error=repr(error))
-        cell.get_life().order_stop(Reason.FAILED, error)
+    if parent._parent is None:
+        cell._get_life().get_log().critical("actor failed for good", error=repr(error))
+        cell._get_life().order_stop(Reason.FAILED, error)
     else:
         life.fail_soon(error)
 
@@ -125,7 +125,7 @@ class Regroup:
         self.members: list[Cell] = []
         taken_over = {id(cell): cell for cell in members}
         for cell in list(life.children.values()):
-            regroup = cell.get_life().regroup if cell.life is not None else None
+            regroup = cell._get_life().regroup if cell._life is not None else None
             if regroup is not None and any(id(m) in taken_over for m in regroup.members):
                 taken_over[id(cell)] = cell
                 regroup.cancel()
@@ -134,13 +134,13 @@ class Regroup:
         self.reviving: deque[Cell] = deque()
         self.waiting: Cell | None = None
         for cell in self.members:
-            cell.get_life().regroup = self
-        dispatcher = life.cell.dispatcher
+            cell._get_life().regroup = self
+        dispatcher = life.cell._dispatcher
         ready_at = dispatcher.clock() + delay
         for cell in list(self.halting):
             # OTP: a temporary sibling ends with the group and does not come back.
-            if cell is not culprit and cell.spec.restart == "temporary":
-                cell.get_life().order_stop(Reason.SHUTDOWN, within=cell.spec.shutdown)
+            if cell is not culprit and cell._spec.restart == "temporary":
+                cell._get_life().order_stop(Reason.SHUTDOWN, within=cell._spec.shutdown)
         self._halt_next(ready_at)
 
     def cancel(self) -> None:
@@ -159,16 +159,16 @@ class Regroup:
             return
         while self.halting:
             cell = self.halting.pop()
-            if cell.state in (State.STOPPING, STOPPED):
+            if cell._state in (State.STOPPING, STOPPED):
                 continue
             reason = Reason.SHUTDOWN
             if cell is self.culprit:
                 reason = Reason.NORMAL if self.error is None else Reason.FAILED
-            if cell.state is State.RESTARTING and cell.instance is None:
+            if cell._state is State.RESTARTING and cell._instance is None:
                 continue
-            cell.get_life().halt(reason, lambda: self._halt_next(ready_at))
+            cell._get_life().halt(reason, lambda: self._halt_next(ready_at))
             return
-        dispatcher = self.life.cell.dispatcher
+        dispatcher = self.life.cell._dispatcher
         delay = ready_at - dispatcher.clock()
         self.reviving = deque(self.members)
         if delay > 0:
@@ -180,7 +180,7 @@ class Regroup:
         self.waiting = None
         while self.reviving:
             cell = self.reviving.popleft()
-            if cell.state is State.RESTARTING:
+            if cell._state is State.RESTARTING:
                 self.waiting = cell
-                cell.get_life().revive(self, self._revive_next)
+                cell._get_life().revive(self, self._revive_next)
                 return

@@ -76,7 +76,7 @@ class Watchdog:
                     continue
                 warned = True
                 get_logger(
-                    system=cell.host.name, path=cell.path, actor=cell.spec.cls.__name__
+                    system=cell._host.name, path=cell.path, actor=cell._spec.cls.__name__
                 ).warning(
                     "actor keeps the hub; use offload() for long work",
                     seconds=round(now - since + TICK, 3),

@@ -41,16 +41,16 @@ def walk(root: Cell) -> Iterator[Cell]:
 
 
 def _children(cell: Cell) -> list[Cell]:
-    return [] if cell.life is None else list(cell.life.children.values())
+    return [] if cell._life is None else list(cell._life.children.values())
 
 
 def _info(cell: Cell) -> ActorInfo:
-    life = cell.life
+    life = cell._life
     return ActorInfo(
         path=cell.path,
-        cls=cell.spec.cls,
-        state=cell.state.value,
+        cls=cell._spec.cls,
+        state=cell._state.value,
         inbox_size=InboxQueue(cell).qsize(),
-        handled=cell.handled,
+        handled=cell._handled,
         restarts=0 if life is None else life.restarts,
     )

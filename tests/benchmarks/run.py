@@ -6,6 +6,7 @@ Prints the figure alone.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import logging
 import shutil
 import subprocess
@@ -24,8 +25,21 @@ def erlang(case: str, size: int) -> str:
             ["erlc", "-o", folder, str(PEERS / "bench.erl")], check=True, capture_output=True
         )
         done = subprocess.run(
-            ["erl", "+S", "1:1", "+P", "2000000", "-noshell", "-pa", folder]
-            + ["-run", "bench", "main", case, str(size)],
+            [
+                "erl",
+                "+S",
+                "1:1",
+                "+P",
+                "2000000",
+                "-noshell",
+                "-pa",
+                folder,
+                "-run",
+                "bench",
+                "main",
+                case,
+                str(size),
+            ],
             check=True,
             capture_output=True,
             text=True,

@@ -1,4 +1,4 @@
-"""Programs of the Savina actor benchmark suite (Imam and Sarkar, AGERE 2014), for any actor library.
+"""Programs of the Savina actor benchmark suite (Imam and Sarkar, AGERE 2014), for any library.
 
 Each is written once, over the few words that `Api` names, and checks its own result. `run` returns
 the seconds that it took.
@@ -19,7 +19,7 @@ import gevent.event
 
 @dataclass(frozen=True)
 class Api:
-    """A library: a base class with `receive`, `me` and `end()`; how to start; an event to wait for."""
+    """A library: a base class with `receive`, `me` and `end()`; how to start; what to wait for."""
 
     base: type[Any]
     start: Callable[..., Any]
@@ -50,7 +50,7 @@ def _seed() -> Api:
         def end(self) -> None:
             self.running = False
 
-    def start(cls: type[Any], *args: Any) -> Any:
+    def start(cls: Any, *args: Any) -> Any:
         actor = cls.__new__(cls)
         Actor.__init__(actor)
         actor.__init__(*args)
@@ -380,7 +380,7 @@ def sieve(api: Api, done: Any, limit: int = 20_000, per_actor: int = 200) -> Any
 def quicksort(api: Api, done: Any, count: int = 200_000, threshold: int = 2_000) -> Any:
     class Sorter(api.base):  # type: ignore[misc,name-defined]
         def __init__(self, parent: Any, side: int) -> None:
-            self.parent = parent
+            self.above = parent
             self.side = side
             self.parts: dict[int, list[int]] = {}
 
@@ -404,11 +404,11 @@ def quicksort(api: Api, done: Any, count: int = 200_000, threshold: int = 2_000)
 
         def report(self, numbers: list[int]) -> None:
             self.end()
-            if self.parent is None:
+            if self.above is None:
                 result.extend(numbers)
                 done.set()
             else:
-                self.parent.tell((self.side, numbers))
+                self.above.tell((self.side, numbers))
 
     result: list[int] = []
     rng = random.Random(1)

@@ -49,7 +49,7 @@ def test_joining_again_and_again_leaves_no_trace(system: ActorSystem) -> None:
     for _ in range(100):
         system.groups.join("a", ref)
         system.groups.leave("a", ref)
-    life = ref._cell.life
+    life = ref._life
     assert life is not None
     assert len(life.observers) <= 1
 

@@ -238,7 +238,7 @@ def test_messages_to_the_root_are_dead_letters(system: ActorSystem) -> None:
 
     dead: list[Any] = []
     system.events.subscribe(DeadLetter, dead.append)
-    system._root.ref.tell("hello")
+    system._root._ref.tell("hello")
     settle()
     assert [letter.message for letter in dead] == ["hello"]
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import gevent
+from gevent.lock import Semaphore
 
 from actorkit import Actor, ActorRef, ActorSystem
 
@@ -155,7 +157,7 @@ def fan_in(n: int) -> float:
         counted = counter.ask(None, timeout=None)
         elapsed = time.perf_counter() - started
         assert counted == n // 4 * 4
-        return counted / elapsed
+        return float(counted / elapsed)
 
 
 def ask_main(n: int) -> float:
@@ -215,37 +217,76 @@ def live_megabytes(n: int) -> float:
     return idle_bytes(n) * n / 1e6
 
 
-def _throughput(live: int, n: int) -> float:
+class Hopper(Actor):
+    """Passes a token on to the next, until the token has made its hops."""
+
+    next: ActorRef[Any]
+    arrived: Semaphore
+
+    def receive(self, message: Any) -> None:
+        if type(message) is not int:
+            self.next, self.arrived = message
+        elif message:
+            self.next.tell(message - 1)
+        else:
+            self.arrived.release()
+
+
+def _in_turn(live: int, n: int) -> float:
+    """Messages a second when each of `live` actors is told something in turn."""
     with ActorSystem() as system:
         refs = [system.spawn(Idle) for _ in range(live)]
-        rng = random.Random(1)
-        targets = [refs[rng.randrange(live)] for _ in range(100_000)]
+        at_once = max(1, 1000 // live)
+        rounds = n // live // at_once
         started = time.perf_counter()
-        for _ in range(n // len(targets)):
-            for ref in targets:
-                ref.tell(None)
-            gevent.sleep(0)
-        while any(ref.inbox.qsize() for ref in targets[-1000:]):
-            gevent.sleep(0.001)
-        rate = n / (time.perf_counter() - started)
-        assert sum(info.handled for info in system.tree()) == n // len(targets) * len(targets)
-        return rate
+        for _ in range(rounds):
+            for _ in range(at_once):
+                for ref in refs:
+                    ref.tell(None)
+            refs[-1].ask(None)
+        elapsed = time.perf_counter() - started
+        last = refs[-1000:]
+        for ref in last:
+            ref.ask(None)
+        counted = sum(ref._instance.attribute - 1 for ref in refs) - len(last)
+        assert counted == rounds * (at_once * live + 1)
+        return float(counted / elapsed)
 
 
 def throughput_10(n: int) -> float:
-    return _throughput(10, n)
+    return _in_turn(10, n)
 
 
 def throughput_1k(n: int) -> float:
-    return _throughput(1_000, n)
+    return _in_turn(1_000, n)
 
 
 def throughput_100k(n: int) -> float:
-    return _throughput(100_000, n)
+    return _in_turn(100_000, n)
 
 
 def throughput_1m(n: int) -> float:
-    return _throughput(1_000_000, n)
+    return _in_turn(1_000_000, n)
+
+
+def random_1m(n: int) -> float:
+    """A thousand tokens hop at random among a million actors: hardly anything is in a cache."""
+    live = 1_000_000
+    with ActorSystem() as system:
+        refs = [system.spawn(Hopper) for _ in range(live)]
+        order = list(range(live))
+        random.Random(1).shuffle(order)
+        arrived = Semaphore(0)
+        for here, there in pairwise([*order, order[0]]):
+            refs[here].ask((refs[there], arrived))
+        tokens = 1000
+        hops = n // tokens
+        started = time.perf_counter()
+        for ref in refs[:: live // tokens]:
+            ref.tell(hops)
+        for _ in range(tokens):
+            arrived.acquire()
+        return hops * tokens / (time.perf_counter() - started)
 
 
 def blocking(n: int) -> float:
@@ -272,7 +313,7 @@ def _under_load(measure: Callable[[ActorSystem], Latenesses], per_cent: int) -> 
 
 def _ticks(system: ActorSystem) -> Latenesses:
     tickers = [system.spawn(Ticker, 100) for _ in range(5)]
-    instances: list[Ticker] = [ref._cell.instance for ref in tickers]
+    instances: list[Ticker] = [ref._instance for ref in tickers]
     gevent.joinall(tickers)
     return sum((ticker.late for ticker in instances), Latenesses())
 

@@ -98,11 +98,11 @@ def fan_in(n: int) -> float:
         sender.tell("go")
     for sender in senders:
         sender.stop()
-    counted: int = counter.ask(None)
+    counted: Any = counter.ask(None)
     elapsed = time.perf_counter() - started
     assert counted == n // 4 * 4
     pykka.ActorRegistry.stop_all()
-    return counted / elapsed
+    return float(counted / elapsed)
 
 
 def ask_main(n: int) -> float:
