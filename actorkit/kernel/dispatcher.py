@@ -25,8 +25,8 @@ An idle actor is a `Cell`, a small object without a greenlet. How it runs:
 * **Sleep.** With nothing ready, nothing stands on the loop; `schedule` is then `_wake`, which puts
   the pump back, and otherwise plainly the deque's `append`.
 
-Workers are shared, so nothing may leak from one actor's turn into another's: context variables
-are reset after each message, and a `gevent.Timeout` that outlives its turn fires into the void
+Workers are shared, so nothing may leak from one actor's turn into another's: a worker has a context
+(of `contextvars`) and takes a new one when a message has set something in it; and a `gevent.Timeout` that outlives its turn fires into the void
 (`TurnGuard`).
 
 Invariants: awake means that the pump or the slice timer stands on the loop; a cell is in `ready`,
@@ -43,6 +43,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 import gevent.timeout
@@ -99,6 +100,7 @@ class Worker(greenlet):
         spare = dispatcher.spare
         popleft = ready.popleft
         left = STRIDE
+        context = self.gr_context = Context()
         while True:
             if left <= 0:
                 left = dispatcher.tick(self)
@@ -129,8 +131,8 @@ class Worker(greenlet):
                         handler(instance, message)
                     if self.guard is not None:
                         self.clean(message)
-                    if self.gr_context is not None:
-                        self.gr_context = None
+                    if context:
+                        context = self.gr_context = Context()
                     handler = cell._handler
                     if handler is None:
                         if cell._life is None:
@@ -174,24 +176,20 @@ class Worker(greenlet):
             return False
         finally:
             cell._handled += 1
-            if self.guard is not None:
-                self.clean(message)
-            if self.gr_context is not None:
-                self.gr_context = None
+            self.clean(message)
         return True
 
     def failed(self, cell: Cell, error: BaseException) -> None:
         """A message's turn ended with `error`."""
-        if self.guard is not None:
-            self.clean(EMPTY)
-        if self.gr_context is not None:
-            self.gr_context = None
+        self.clean(EMPTY)
         envelope = self.envelope
         self.envelope = None
         cell._failed(error, envelope)
 
     def clean(self, message: Any) -> None:
-        """Undo what a turn leaves behind: pending timeouts, and the wish to stash its message."""
+        """Undo what a turn leaves behind: context variables, pending timeouts, a wish to stash."""
+        if self.gr_context:
+            self.gr_context = Context()
         if self.guard is not None:
             self.guard.worker = None
             self.guard = None

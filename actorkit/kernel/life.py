@@ -320,8 +320,6 @@ class Life:
         worker = getcurrent()
         if isinstance(worker, Worker) and not self.cell._spec.dedicated:
             worker.clean(EMPTY)
-            if worker.gr_context is not None:
-                worker.gr_context = None
 
     # -- failure --------------------------------------------------------------------------------
 
