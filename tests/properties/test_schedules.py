@@ -1,4 +1,4 @@
-"""Random schedules by seed: whatever blocks where, each pair keeps its order and nothing is lost."""
+"""Random schedules by seed: whatever blocks where, pairs keep their order and nothing is lost."""
 
 from __future__ import annotations
 
