@@ -169,7 +169,7 @@ def soak(seconds: float, actors: int, seed: int, period: float = 30.0) -> Counte
                 if world.actors[position].ready():
                     world.actors[position] = spawn()
                     books["replaced"] += 1
-            for _ in range(actors // 20):
+            for _ in range(min(actors // 20, actors - len(world.under_way))):
                 gevent.spawn(world.tell, world.anybody())
             gevent.sleep(0.01)
             if now >= report:

@@ -26,8 +26,8 @@ An idle actor is a `Cell`, a small object without a greenlet. How it runs:
   the pump back, and otherwise plainly the deque's `append`.
 
 Workers are shared, so nothing may leak from one actor's turn into another's: a worker has a context
-(of `contextvars`) and takes a new one when a message has set something in it; and a `gevent.Timeout` that outlives its turn fires into the void
-(`TurnGuard`).
+(of `contextvars`) and takes a new one when a message has set something in it; a `gevent.Timeout`
+that outlives its turn fires into the void (`TurnGuard`).
 
 Invariants: awake means that the pump or the slice timer stands on the loop; a cell is in `ready`,
 in a turn, idle or held, exactly one of them; `active` is the only worker that takes from `ready`.

@@ -87,8 +87,10 @@ def _apply(
     elif decision.action is Action.ESCALATE:
         _escalate(life, cell, error or ActorError(f"{cell.path} ended more often than allowed"))
     else:
-        siblings = list(life.children.values())
-        affected = [siblings[i] for i in strategy.affected(siblings.index(cell), len(siblings))]
+        affected = [cell]
+        if strategy.grouped:
+            siblings = list(life.children.values())
+            affected = [siblings[i] for i in strategy.affected(siblings.index(cell), len(siblings))]
         child.error = error
         Regroup(life, affected, cell, error, decision.delay)
 
@@ -106,10 +108,10 @@ class Regroup:
     """A restart under way, of one child or of several: all end, last first; all begin, first first.
 
     One step at a time, each begun by the end of the one before. A failure during it makes a new
-    `Regroup`, which takes the members over.
+    `Regroup`, which takes over the members that have not begun anew.
     """
 
-    __slots__ = ("culprit", "error", "halting", "life", "members", "reviving", "waiting")
+    __slots__ = ("culprit", "error", "halting", "life", "members", "revives", "reviving", "waiting")
 
     def __init__(
         self,
@@ -122,15 +124,14 @@ class Regroup:
         self.life = life
         self.culprit = culprit
         self.error = error
-        self.members: list[Cell] = []
-        taken_over = {id(cell): cell for cell in members}
-        for cell in list(life.children.values()):
-            regroup = cell._get_life().regroup if cell._life is not None else None
-            if regroup is not None and any(id(m) in taken_over for m in regroup.members):
-                taken_over[id(cell)] = cell
-                regroup.cancel()
-        self.members = [c for c in life.children.values() if id(c) in taken_over]
+        taken = set(members)
+        for regroup in {cell._get_life().regroup for cell in members} - {None}:
+            taken.update(regroup.cancel())  # type: ignore[union-attr]
+        self.members: list[Cell] = members
+        if len(taken) > len(members):
+            self.members = [cell for cell in life.children.values() if cell in taken]
         self.halting = list(self.members)
+        self.revives = False
         self.reviving: deque[Cell] = deque()
         self.waiting: Cell | None = None
         for cell in self.members:
@@ -143,11 +144,18 @@ class Regroup:
                 cell._get_life().order_stop(Reason.SHUTDOWN, within=cell._spec.shutdown)
         self._halt_next(ready_at)
 
-    def cancel(self) -> None:
+    def cancel(self) -> list[Cell]:
+        """Go no further; returns the members that have not begun anew."""
+        unfinished = list(self.reviving)
+        if self.waiting is not None:
+            unfinished.append(self.waiting)
+        elif not self.revives:
+            unfinished = self.members
         self.halting = []
         self.reviving.clear()
         self.waiting = None
         self.members = []
+        return unfinished
 
     def member_ended(self, cell: Cell) -> None:
         """A member ended for good: go on without it."""
@@ -170,6 +178,7 @@ class Regroup:
             return
         dispatcher = self.life.cell._dispatcher
         delay = ready_at - dispatcher.clock()
+        self.revives = True
         self.reviving = deque(self.members)
         if delay > 0:
             dispatcher.timers.after(delay, self._revive_next)

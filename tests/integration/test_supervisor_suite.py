@@ -160,6 +160,37 @@ def test_rest_for_one_leaves_those_before_alone(system: ActorSystem) -> None:
     ]
 
 
+def test_a_second_failure_while_the_group_is_ending_loses_nobody(system: ActorSystem) -> None:
+    _, _, (a, b, c) = family(
+        system, STRATEGIES["rest_for_one"], *((label, "transient") for label in "abc")
+    )
+    c.tell(lambda actor: gevent.sleep(0.05))
+    settle()
+    a.tell("fail")
+    settle()
+    b.tell("fail")
+    assert [ref.ask("alive") for ref in (a, b, c)] == ["alive"] * 3
+    assert [info.restarts for info in system.tree()] == [0, 1, 1, 1]
+
+
+def test_a_failure_while_the_group_begins_anew_leaves_the_earlier_ones_alone(
+    system: ActorSystem,
+) -> None:
+    log: Log = []
+    Flaky.fails = {}
+    strategy = RestForOne(intensity=5, backoff=None)
+    parent = system.spawn(Parent, "parent", log, [("a", "transient")], strategy)
+    (a,) = parent.ask("children")
+    flaky = parent.ask(lambda actor: actor.spawn(Flaky, "flaky", log))
+    last = parent.ask(lambda actor: actor.spawn(Child, "last", log))
+    settle(a, flaky, last)
+    log.clear()
+    Flaky.fails = {"start": 1}
+    a.tell("fail")
+    assert [ref.ask("alive") for ref in (a, flaky, last)] == ["alive"] * 3
+    assert [entry[0] for entry in log if entry[1] == "start"] == ["a", "flaky", "flaky", "last"]
+
+
 def test_a_temporary_sibling_ends_with_the_group_and_does_not_come_back(
     system: ActorSystem,
 ) -> None:
