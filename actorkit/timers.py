@@ -102,6 +102,9 @@ class Timers:
 
     def _arm(self) -> None:
         self._disarm()
+        while self._heap and not self._heap[0][2].active:
+            heappop(self._heap)
+            self._dead -= 1
         if self._heap:
             self._when = self._heap[0][0]
             self._watcher = self.loop.timer(max(0.0, self._when - self.clock()))

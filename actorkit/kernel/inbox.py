@@ -37,7 +37,8 @@ class Inbox:
     `maxsize`: the most user messages that wait, None for no limit. `overflow`, when it is full:
     "block" makes the sender wait, "fail" raises `gevent.queue.Full` at the sender, "drop_new" and
     "drop_old" drop the new message or the oldest one; drops are counted and published as
-    `InboxOverflow`. `priority(message)` gives a key, lowest first, equal keys in order of arrival.
+    `InboxOverflow`. `priority(message)` gives a key, lowest first, equal keys in order of arrival;
+    method calls go ahead of messages.
     """
 
     maxsize: int | None = None
@@ -85,6 +86,11 @@ class _Putter(Waiter):
             self.dispatcher.schedule(self)
 
 
+def exempt(message: Any) -> bool:
+    """Whether it is a timer's message or a mark of our own, which always finds room."""
+    return type(message) is Envelope and message.gate is not None
+
+
 def payload(message: Any) -> Any:
     """What the sender sent, without our envelope."""
     return message.message if type(message) is Envelope else message
@@ -94,6 +100,7 @@ class Box:
     """Storage with a limit, an order of its own, or both."""
 
     __slots__ = (
+        "_exempt",
         "_heap",
         "_items",
         "_putters",
@@ -112,25 +119,25 @@ class Box:
         self._items: deque[Any] = deque()
         self._heap: list[tuple[int, Any, int, Any]] = []
         self._seq = 0
+        self._exempt = 0
         self._putters: deque[_Putter] = deque()
 
     def __len__(self) -> int:
         return len(self._heap) if self.priority is not None else len(self._items)
 
     def full(self) -> bool:
-        return self.maxsize is not None and len(self) >= self.maxsize
+        return self.maxsize is not None and len(self) - self._exempt >= self.maxsize
 
     def put(self, cell: Cell, message: Any, block: bool, timeout: float | None) -> None:
-        """Store `message`, or do what the policy says; envelopes with a gate always find room."""
-        if not self.full() or (type(message) is Envelope and message.gate is not None):
+        """Store `message`, or do what the policy says."""
+        if not self.full() or exempt(message):
             self._store(message)
         elif self.overflow == "drop_new":
             self._drop(cell, message)
             return
         elif self.overflow == "drop_old":
-            oldest = self.take()
+            self._drop(cell, self._pop_oldest())
             self._store(message)
-            self._drop(cell, oldest)
         elif self.overflow == "fail" or not block or _cannot_wait(cell):
             raise Full(f"the inbox of {cell.path} is full ({self.maxsize} messages)")
         else:
@@ -154,14 +161,14 @@ class Box:
 
     def put_back(self, messages: Iterable[Any]) -> None:
         """Put messages that were taken before in front again, in their order."""
-        if self.priority is None:
-            self._items.extendleft(reversed(list(messages)))
-            return
         returned = list(messages)
-        for position, message in enumerate(returned):
-            key = self.priority(payload(message))
-            self._heap.append((0, key, position - len(returned) - self._seq, message))
+        self._exempt += sum(map(exempt, returned))
+        if self.priority is None:
+            self._items.extendleft(reversed(returned))
+            return
         self._seq += len(returned)
+        for position, message in enumerate(returned):
+            self._heap.append(self._entry(message, position - self._seq))
         heapify(self._heap)
 
     def drain(self) -> list[Any]:
@@ -172,6 +179,7 @@ class Box:
         else:
             messages = list(self._items)
             self._items.clear()
+        self._exempt = 0
         for putter in self._putters:
             messages.append(putter.message)
             putter.release()
@@ -181,15 +189,45 @@ class Box:
     def _store(self, message: Any) -> None:
         if self.priority is None:
             self._items.append(message)
+            self._exempt += exempt(message)
             return
         self._seq += 1
-        if type(message) is Envelope and message.gate is not None and message.message is EMPTY:
-            heappush(self._heap, (1, 0, self._seq, message))  # a mark behind all that is here
-        else:
-            key = 0 if type(payload(message)) is Call else self.priority(payload(message))
-            heappush(self._heap, (0, key, self._seq, message))
+        entry = self._entry(message, self._seq)
+        try:
+            heappush(self._heap, entry)
+        except TypeError:
+            self._heap[:] = [other for other in self._heap if other is not entry]
+            heapify(self._heap)
+            raise TypeError(
+                f"priority= gave {entry[1]!r}, which cannot be compared with the keys of messages"
+                " that wait"
+            ) from None
+        self._exempt += exempt(message)
+
+    def _entry(self, message: Any, seq: int) -> tuple[int, Any, int, Any]:
+        """Method calls go ahead, then messages by their keys, then a mark behind all of them."""
+        content = payload(message)
+        if type(content) is Call:
+            return (0, 0, seq, message)
+        if content is EMPTY:
+            return (2, 0, seq, message)
+        return (1, self.priority(content), seq, message)  # type: ignore[misc]
 
     def _pop(self, match: Callable[[Any], bool] | None) -> Any:
+        message = self._remove(match)
+        self._exempt -= exempt(message)
+        return message
+
+    def _pop_oldest(self) -> Any:
+        """The message that has waited longest; there is one, since the inbox is full."""
+        if self.priority is None:
+            return take_matching(self._items, lambda message: not exempt(message))
+        oldest = min((e for e in self._heap if not exempt(e[3])), key=lambda entry: entry[2])
+        self._heap.remove(oldest)
+        heapify(self._heap)
+        return oldest[3]
+
+    def _remove(self, match: Callable[[Any], bool] | None) -> Any:
         if self.priority is not None:
             if match is None:
                 return heappop(self._heap)[3] if self._heap else EMPTY
