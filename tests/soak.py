@@ -46,6 +46,7 @@ class World:
         self.books: Counter[str] = Counter()
         self.actors: list[ActorRef[Any]] = []
         self.under_way: set[int] = set()
+        self.uncertain: set[int] = set()
         self.ending = False
 
     def anybody(self) -> ActorRef[Any]:
@@ -61,10 +62,8 @@ class World:
         except Full:
             self.arrived("refused", number)
         except BaseException:
-            # Killed while it waited for room: the message may have got its place just before.
-            if number in self.under_way:
-                self.under_way.remove(number)
-                self.books["refused"] += 1
+            # Killed while it waited for room; the message may have got its place just before.
+            self.uncertain.add(number)
             raise
 
     def arrived(self, entry: str, number: int) -> None:
@@ -188,6 +187,8 @@ def soak(seconds: float, actors: int, seed: int, period: float = 30.0) -> Counte
         gevent.sleep(0.6)
         books["queued"] = sum(info.inbox_size for info in system.tree())
         books["stuck"] = sum(info.state != "running" for info in system.tree())
+    for number in world.under_way & world.uncertain:
+        world.arrived("refused", number)
     books["missing"] = len(world.under_way)
     return books
 

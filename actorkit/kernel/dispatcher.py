@@ -50,7 +50,7 @@ import gevent.timeout
 from gevent import get_hub
 from gevent.exceptions import BlockingSwitchOutError
 from gevent.monkey import get_original
-from greenlet import getcurrent, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet
 
 from ..errors import ForkedSystem, NotInActor, WrongThread
 from ..timers import TimeoutWheel, Timers
@@ -349,7 +349,10 @@ class Dispatcher:
         worker.cell = None
         self.parked.append(worker)
         self.active = target if isinstance(target, Worker) else None
-        target.switch()
+        try:
+            target.switch()
+        except BaseException:
+            self.retire(worker)
 
     def rest(self, worker: Worker) -> None:
         """A worker that has an actor of its own waits here until control is handed to it."""
@@ -375,11 +378,14 @@ class Dispatcher:
         try:
             self.hub.switch()
         except BaseException:
-            # Thrown from outside into an idle worker: it is nobody's turn, so only it ends.
-            if worker in parked:
-                parked.remove(worker)
-            return False
+            self.retire(worker)
         return True
+
+    def retire(self, worker: Worker) -> None:
+        """End an idle worker into which something was thrown: it was nobody's turn."""
+        if worker in self.parked:
+            self.parked.remove(worker)
+        raise GreenletExit
 
     # -- the loop's side ------------------------------------------------------------------------
 

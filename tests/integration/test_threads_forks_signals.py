@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -256,3 +257,23 @@ def test_a_second_signal_ends_it_at_once(number: signal.Signals) -> None:
     assert time.monotonic() - started < 20
     assert out == ""
     assert process.returncode == 128 + number
+
+
+def test_wait_turns_a_signal_into_a_shutdown_and_a_second_into_system_exit() -> None:
+    class Slow(Echo):
+        def on_stop(self, reason: Any) -> None:
+            gevent.sleep(20)
+
+    def send_twice() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        gevent.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    system = ActorSystem()
+    ref = system.spawn(Slow, shutdown=30)
+    ref.ask(1)
+    gevent.spawn(send_twice)
+    with pytest.raises(SystemExit) as ended:
+        system.wait()
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert ref.ready()
