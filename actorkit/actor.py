@@ -15,7 +15,7 @@ from .kernel.dispatcher import TurnGuard, own_worker
 from .kernel.life import ActorTimer
 from .log import get_logger
 from .messages import Call, Reason
-from .ref import ActorRef
+from .ref import ActorRef, LocalRef
 from .supervision import Directive, OneForOne, Strategy
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Actor:
     #: True gives the actor a greenlet of its own for life, for clients that keep greenlet-locals.
     dedicated: ClassVar[bool] = False
 
-    _cell: ActorRef[Any]
+    _cell: LocalRef[Any]
     _callable: ClassVar[set[str]] = set()
     _specs: ClassVar[dict[tuple[str, float, Inbox | None], Spec]] = {}
 
@@ -335,7 +335,7 @@ class Actor:
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _own_cell(self) -> ActorRef[Any]:
+    def _own_cell(self) -> LocalRef[Any]:
         try:
             return self._cell
         except AttributeError:

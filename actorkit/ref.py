@@ -6,29 +6,51 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 from .futures import Future
-from .kernel import Envelope, InboxQueue, Life, Sender, State, Waiter
+from .kernel import Dispatcher, Envelope, InboxQueue, Life, Sender, State, Waiter
 from .kernel.sender import ASK_TIMEOUT, check_timeout
 from .messages import Call, Reason, Terminated
 
 if TYPE_CHECKING:
     from .actor import Actor
 
-__all__ = ["ActorRef"]
+__all__ = ["ActorRef", "LocalRef"]
 
 A = TypeVar("A", bound="Actor", covariant=True)
 
 
-class ActorRef(Sender, Generic[A]):
+class ActorRef(Generic[A]):
     """Reaches one actor for as long as there is one: over its restarts, never over its end.
 
     Small, hashable, sent freely in messages. Equal references reach the same incarnation of the
-    same actor. Besides `tell` and `ask` it has the words of `gevent.Greenlet`, so that
-    `gevent.joinall([a, b])` and `gevent.wait` take references.
+    same actor, on this node or another. Besides `tell` and `ask` it has the words of
+    `gevent.Greenlet`, so that `gevent.joinall([a, b])` and `gevent.wait` take references.
     """
 
     __slots__ = ()
 
+    if TYPE_CHECKING:
+        _dispatcher: Dispatcher
+        uid: int  #: Which incarnation of the path this is.
+
     # -- messages -------------------------------------------------------------------------------
+
+    def tell(self, message: Any) -> None:
+        """Send `message` and go on; it is delivered exactly once while the actor lives.
+
+        Blocks only where the target's inbox is bounded with `overflow="block"` and full. Raises
+        `gevent.queue.Full` where the policy is "fail", and WrongThread on another OS thread. A
+        message to a dead actor becomes a `DeadLetter`.
+        """
+        raise NotImplementedError
+
+    def ask(self, message: Any, timeout: float | None = ASK_TIMEOUT) -> Any:
+        """Send `message`, wait for the answer and return it.
+
+        Only the calling actor or greenlet waits. `timeout` is in seconds, None for ever.
+        Raises what the actor raised, AskTimeout, ActorStopped at once when the actor is dead or
+        ends before it answers, and AskDeadlock when the wait could never end.
+        """
+        raise NotImplementedError
 
     def ask_nowait(self, message: Any, timeout: float | None = ASK_TIMEOUT) -> Future[Any]:
         """Send `message` and return a `Future` of the answer at once.
@@ -48,12 +70,12 @@ class ActorRef(Sender, Generic[A]):
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Call the actor's public method `name` and return what it returns, as `ask` does."""
-        check_callable(self, name)
+        self._check_callable(name)
         return self.ask(Call(name, args, kwargs or None))
 
     def cast(self, name: str, *args: Any, **kwargs: Any) -> None:
         """Have the actor's public method `name` called, and go on, as `tell` does."""
-        check_callable(self, name)
+        self._check_callable(name)
         self._cast(Call(name, args, kwargs or None))
 
     def proxy(self, timeout: float | None = ASK_TIMEOUT) -> A:
@@ -71,7 +93,7 @@ class ActorRef(Sender, Generic[A]):
     @property
     def inbox(self) -> InboxQueue:
         """The actor's inbox; `ref.inbox.put(message)` is `tell`."""
-        return InboxQueue(self)
+        raise NotImplementedError
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -80,30 +102,20 @@ class ActorRef(Sender, Generic[A]):
 
         `drain=True`: after the messages that are in the inbox now. Does not wait: `join` does.
         """
-        self._dispatcher.check_thread()
-        if self._state is State.STOPPED:
-            return
-        if drain:
-            self._get_life().order_stop_when_drained()
-        elif self._life is None and self._state is State.RUNNING and self._spec.ordered_plainly:
-            self._stop_plainly()
-        else:
-            self._get_life().order_stop(Reason.NORMAL)
+        raise NotImplementedError
 
     def kill(self) -> None:
         """Order the actor to end for good at once, interrupting whatever it is blocked in.
 
         An actor that kills itself ends here and now.
         """
-        self._dispatcher.check_thread()
-        if self._state is not State.STOPPED:
-            self._get_life().kill()
+        raise NotImplementedError
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the actor has ended for good, or `timeout` seconds; see `ready()`."""
         dispatcher = self._dispatcher
         dispatcher.check_thread()
-        if self._state is State.STOPPED:
+        if self.ready():
             return
         waiter = Waiter()
 
@@ -124,7 +136,7 @@ class ActorRef(Sender, Generic[A]):
 
     def ready(self) -> bool:
         """Whether the actor has ended for good."""
-        return self._state is State.STOPPED
+        raise NotImplementedError
 
     @property
     def dead(self) -> bool:
@@ -138,14 +150,12 @@ class ActorRef(Sender, Generic[A]):
     @property
     def exception(self) -> BaseException | None:
         """The error that ended the actor; None while it lives and after a normal end."""
-        life = self._life
-        return life.error if self.ready() and life is not None else None
+        raise NotImplementedError
 
     @property
     def value(self) -> Any:
         """What `run` returned, once the actor has ended; None otherwise."""
-        life = self._life
-        return life.value if self.ready() and life is not None else None
+        raise NotImplementedError
 
     @property
     def exc_info(self) -> tuple[Any, Any, Any]:
@@ -155,25 +165,28 @@ class ActorRef(Sender, Generic[A]):
 
     def rawlink(self, callback: Callable[[ActorRef[Any]], Any]) -> None:
         """Call `callback(ref)` in the hub when the actor has ended (soon, if it has already)."""
-        if not callable(callback):
-            raise TypeError(f"rawlink takes a callable, not {callback!r}")
-        if self._state is State.STOPPED:
-            self._dispatcher.loop.run_callback(callback, self)
-        else:
-            self._get_life().observers.append(callback)
+        raise NotImplementedError
 
     def unlink(self, callback: Callable[[ActorRef[Any]], Any]) -> None:
         """Take a `rawlink` back."""
-        life = self._life
-        if life is not None and callback in life.observers:
-            life.observers.remove(callback)
+        raise NotImplementedError
 
     # -- address --------------------------------------------------------------------------------
 
     @property
+    def path(self) -> str:
+        """The names from the system down: "/parent/child"."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        raise NotImplementedError
+
+    @property
     def address(self) -> str:
         """The whole address: actorkit://system/path#uid."""
-        return f"actorkit://{self._host.name}{self.path}#{self.uid}"
+        raise NotImplementedError
 
     def __repr__(self) -> str:
         return f"<ActorRef {self.address}>"
@@ -192,6 +205,94 @@ class ActorRef(Sender, Generic[A]):
 
     # -- what actors on either side need of each other ------------------------------------------
 
+    def _submit(self, message: Any, timeout: float | None, sink: Any) -> Any:
+        """Ask without waiting: the answer goes to `sink`."""
+        raise NotImplementedError
+
+    def _cast(self, call: Call) -> None:
+        raise NotImplementedError
+
+    def _tell_unblocked(self, message: Any) -> None:
+        """`tell` from the hub, which cannot wait for room: what finds none is a dead letter."""
+        raise NotImplementedError
+
+    def _check_callable(self, name: str) -> None:
+        """Raise AttributeError at the caller for a method that the actor cannot have."""
+        raise NotImplementedError
+
+    def _add_watcher(self, life: Life) -> None:
+        raise NotImplementedError
+
+    def _remove_watcher(self, life: Life) -> None:
+        raise NotImplementedError
+
+    def _add_link(self, other: ActorRef[Any]) -> None:
+        raise NotImplementedError
+
+    def _remove_link(self, other: ActorRef[Any]) -> None:
+        raise NotImplementedError
+
+    def _linked_ended(
+        self, other: ActorRef[Any], reason: Reason, error: BaseException | None
+    ) -> None:
+        raise NotImplementedError
+
+
+class LocalRef(Sender, ActorRef[A]):
+    """The reference of an actor in this process: its cell."""
+
+    __slots__ = ()
+
+    @property
+    def inbox(self) -> InboxQueue:
+        return InboxQueue(self)
+
+    def stop(self, drain: bool = False) -> None:
+        self._dispatcher.check_thread()
+        if self._state is State.STOPPED:
+            return
+        if drain:
+            self._get_life().order_stop_when_drained()
+        elif self._life is None and self._state is State.RUNNING and self._spec.ordered_plainly:
+            self._stop_plainly()
+        else:
+            self._get_life().order_stop(Reason.NORMAL)
+
+    def kill(self) -> None:
+        self._dispatcher.check_thread()
+        if self._state is not State.STOPPED:
+            self._get_life().kill()
+
+    def ready(self) -> bool:
+        return self._state is State.STOPPED
+
+    @property
+    def exception(self) -> BaseException | None:
+        life = self._life
+        return life.error if self.ready() and life is not None else None
+
+    @property
+    def value(self) -> Any:
+        life = self._life
+        return life.value if self.ready() and life is not None else None
+
+    def rawlink(self, callback: Callable[[ActorRef[Any]], Any]) -> None:
+        if not callable(callback):
+            raise TypeError(f"rawlink takes a callable, not {callback!r}")
+        if self._state is State.STOPPED:
+            self._dispatcher.loop.run_callback(callback, self)
+        else:
+            self._get_life().observers.append(callback)
+
+    def unlink(self, callback: Callable[[ActorRef[Any]], Any]) -> None:
+        life = self._life
+        if life is not None and callback in life.observers:
+            life.observers.remove(callback)
+
+    @property
+    def address(self) -> str:
+        return f"actorkit://{self._host.name}{self.path}#{self.uid}"
+
     def _cast(self, call: Call) -> None:
         self._dispatcher.check_thread()
         self._put(Envelope(call, None))
@@ -204,6 +305,9 @@ class ActorRef(Sender, Generic[A]):
             self.tell(message)
         except Full:
             self._dead_letter(message, "its bounded inbox was full")
+
+    def _check_callable(self, name: str) -> None:
+        self._spec.cls._check_method(name)
 
     def _add_watcher(self, life: Life) -> None:
         if self._state is State.STOPPED:
@@ -248,7 +352,7 @@ class _Proxy:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         ref, timeout = self._ref, self._timeout
-        check_callable(ref, name)
+        ref._check_callable(name)
 
         def method(*args: Any, **kwargs: Any) -> Any:
             return ref.ask(Call(name, args, kwargs or None), timeout)
@@ -258,8 +362,3 @@ class _Proxy:
 
     def __repr__(self) -> str:
         return f"<proxy of {self._ref!r}>"
-
-
-def check_callable(ref: ActorRef[Any], name: str) -> None:
-    """Raise AttributeError at the caller for a method that the actor cannot have."""
-    ref._spec.cls._check_method(name)

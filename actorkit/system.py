@@ -24,7 +24,7 @@ from .kernel.spawn import make_instance
 from .kernel.watchdog import Watchdog
 from .messages import Reason
 from .observe.tree import ActorInfo, snapshot
-from .ref import ActorRef
+from .ref import ActorRef, LocalRef
 
 __all__ = ["ActorSystem"]
 
@@ -79,7 +79,7 @@ class ActorSystem:
         self.late_answers = 0
         self.stopping = False
         self._dispatcher = Dispatcher.current()
-        self._root: ActorRef[Guardian] = ActorRef(
+        self._root: LocalRef[Guardian] = LocalRef(
             self, self._dispatcher, None, _spec(Guardian, "temporary", 5.0, None), "", 0, (), None
         )
         make_instance(self._root)
@@ -220,7 +220,7 @@ class ActorSystem:
 
     # -- what the kernel needs ------------------------------------------------------------------
 
-    cell_type: ClassVar[type[Cell]] = ActorRef
+    cell_type: ClassVar[type[Cell]] = LocalRef
 
     def _spawn(
         self,

@@ -107,7 +107,7 @@ class Spec:
 
 
 class Cell:
-    """One actor; as `ActorRef` also what everyone knows it by.
+    """One actor; as `LocalRef` also what everyone knows it by.
 
     That a local reference is the cell itself saves an object and a step for each message. Hence
     the underscores: to users these names are private, to the kernel they are not.

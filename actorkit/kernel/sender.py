@@ -26,12 +26,6 @@ class Sender(Cell):
     __slots__ = ()
 
     def tell(self, message: Any) -> None:
-        """Send `message` and go on; it is delivered exactly once while the actor lives.
-
-        Blocks only where the target's inbox is bounded with `overflow="block"` and full. Raises
-        `gevent.queue.Full` where the policy is "fail", and WrongThread on another OS thread. A
-        message to a dead actor becomes a `DeadLetter`.
-        """
         dispatcher = self._dispatcher
         if get_ident() != dispatcher.thread:
             dispatcher.check_thread()
@@ -47,12 +41,6 @@ class Sender(Cell):
                 self._put(message)
 
     def ask(self, message: Any, timeout: float | None = ASK_TIMEOUT) -> Any:
-        """Send `message`, wait for the answer and return it.
-
-        Only the calling actor or greenlet waits. `timeout` is in seconds, None for ever.
-        Raises what the actor raised, AskTimeout, ActorStopped at once when the actor is dead or
-        ends before it answers, and AskDeadlock when the wait could never end.
-        """
         dispatcher = self._dispatcher
         if get_ident() != dispatcher.thread:
             dispatcher.check_thread()

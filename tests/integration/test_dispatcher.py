@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 
 from actorkit import Actor, ActorFailed, ActorRef, ActorStopped, ActorSystem, Inbox, Reason
 from actorkit.kernel import Cell, Dispatcher, Envelope, Life, Worker
-from tests.actors import Collector, Echo, Obedient, settle
+from tests.actors import Collector, Echo, Obedient, instance_of, settle
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -119,7 +119,7 @@ def test_kill_works_at_every_suspension_point(
     system: ActorSystem, cls: type[Blocker], point: str
 ) -> None:
     ref = system.spawn(cls, "receive", SUSPENSION_POINTS[point], shutdown=0.1)
-    instance = ref._instance
+    instance = instance_of(ref)
     if cls is not ProcessBlocker:
         ref.tell("go")
     neighbour = system.spawn(Echo)

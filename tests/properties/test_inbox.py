@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from actorkit import Actor, ActorSystem, Inbox, InboxOverflow
 from actorkit.kernel.inbox import Overflow
-from tests.actors import settle
+from tests.actors import instance_of, settle
 
 quick = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -35,7 +35,7 @@ class Gate(Actor):
 
 
 def opened(system: ActorSystem, ref: Any) -> None:
-    ref._instance.opened.set()
+    instance_of(ref).opened.set()
     ref.stop(drain=True)
     ref.join(timeout=5)
     assert ref.ready()
@@ -93,7 +93,7 @@ def test_blocked_senders_get_their_places_in_order(
     senders = [gevent.spawn(ref.tell, number) for number in sent]
     settle()
     assert sum(sender.ready() for sender in senders) == min(len(sent), maxsize)
-    ref._instance.opened.set()
+    instance_of(ref).opened.set()
     gevent.joinall(senders, timeout=5, raise_error=True)
     opened(system, ref)
     assert got == sent

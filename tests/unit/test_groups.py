@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_joining_again_and_again_leaves_no_trace(system: ActorSystem) -> None:
     for _ in range(100):
         system.groups.join("a", ref)
         system.groups.leave("a", ref)
-    life = ref._life
+    life = cast(Any, ref)._life
     assert life is not None
     assert len(life.observers) <= 1
 

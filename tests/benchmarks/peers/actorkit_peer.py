@@ -12,6 +12,7 @@ import gevent
 from gevent.lock import Semaphore
 
 from actorkit import Actor, ActorRef, ActorSystem
+from tests.actors import instance_of
 
 from ..measure import Latenesses, echo_latenesses, resident_bytes
 
@@ -248,7 +249,7 @@ def _in_turn(live: int, n: int) -> float:
         last = refs[-1000:]
         for ref in last:
             ref.ask(None)
-        counted = sum(ref._instance.attribute - 1 for ref in refs) - len(last)
+        counted = sum(instance_of(ref).attribute - 1 for ref in refs) - len(last)
         assert counted == rounds * (at_once * live + 1)
         return float(counted / elapsed)
 
@@ -313,7 +314,7 @@ def _under_load(measure: Callable[[ActorSystem], Latenesses], per_cent: int) -> 
 
 def _ticks(system: ActorSystem) -> Latenesses:
     tickers = [system.spawn(Ticker, 100) for _ in range(5)]
-    instances: list[Ticker] = [ref._instance for ref in tickers]
+    instances: list[Ticker] = [instance_of(ref) for ref in tickers]
     gevent.joinall(tickers)
     return sum((ticker.late for ticker in instances), Latenesses())
 
