@@ -20,11 +20,16 @@ __all__ = [
     "ActorStopped",
     "AskDeadlock",
     "AskTimeout",
+    "CodecError",
     "ForkedSystem",
+    "HandshakeRefused",
     "LinkedActorDied",
     "NameTaken",
+    "NodeLost",
+    "NodeUnreachable",
     "NotInActor",
     "Refused",
+    "RemoteError",
     "ReplyDropped",
     "SystemStopped",
     "UnhandledMessage",
@@ -114,6 +119,37 @@ class Refused(ActorError):
 
 class UnhandledMessage(Refused):
     """A message came to an actor that has no `receive` for it."""
+
+
+class CodecError(ActorError, ValueError):
+    """A value cannot travel to another node, or bytes from there are no value."""
+
+
+class RemoteError(ActorError):
+    """An error of an actor on another node whose type is not known here.
+
+    `type_name` is the type's name there, `remote_traceback` the traceback as text.
+    """
+
+    def __init__(self, text: str = "", type_name: str = "", remote_traceback: str = "") -> None:
+        super().__init__(text)
+        self.type_name = type_name
+        self.remote_traceback = remote_traceback
+
+    def __str__(self) -> str:
+        return f"{self.type_name}: {super().__str__()}" if self.type_name else super().__str__()
+
+
+class NodeUnreachable(ActorError, ConnectionError):
+    """No node answered at this address in time."""
+
+
+class HandshakeRefused(ActorError, ConnectionError):
+    """The other node answered and said no; the text says why."""
+
+
+class NodeLost(ActorStopped, ConnectionError):
+    """The connection to the actor's node broke before it answered."""
 
 
 class ActorExit(GreenletExit):

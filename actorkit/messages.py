@@ -1,18 +1,25 @@
 """What actorkit itself says to actors: reasons, system messages, method calls.
 
-Plain values without behaviour. Imports nothing of the package but types.
+Plain values without behaviour, and `message`, which registers such values of users. Imports nothing
+of the package but types.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform, overload
 
 if TYPE_CHECKING:
     from .ref import ActorRef
 
-__all__ = ["Call", "IdleTimeout", "Reason", "Terminated"]
+__all__ = ["Call", "IdleTimeout", "Reason", "Terminated", "message"]
+
+T = TypeVar("T")
+
+#: The classes that may travel between nodes, by the names under which they do.
+registry: dict[str, type[Any]] = {}
 
 
 class Reason(enum.Enum):
@@ -49,3 +56,49 @@ class Call:
     name: str
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] | None = None
+
+
+@overload
+def message(cls: type[T], /) -> type[T]: ...
+@overload
+def message(*, name: str) -> Callable[[type[T]], type[T]]: ...
+@dataclass_transform(frozen_default=True)
+def message(cls: type[Any] | None = None, /, *, name: str | None = None) -> Any:
+    """Make a class a frozen, slotted dataclass that may be sent to other nodes.
+
+        @message
+        class Said:
+            who: str
+            text: str = ""
+
+    It travels under `name` (its own by default) with its fields by name: a receiver ignores fields
+    that it does not know, and fills missing ones with their defaults. An exception class stays as
+    it is and is only registered, so that it comes back as itself. Raises ValueError when another
+    class has the name.
+    """
+
+    def register(cls: type[Any]) -> type[Any]:
+        known_as = name or cls.__qualname__
+        made = cls if issubclass(cls, BaseException) else dataclass(frozen=True, slots=True)(cls)
+        other = registry.get(known_as)
+        if other is not None and (other.__module__, other.__qualname__) != (
+            cls.__module__,
+            cls.__qualname__,
+        ):
+            raise ValueError(
+                f"{other.__module__}.{other.__qualname__} travels as {known_as!r} already; give"
+                ' this class a name of its own: @message(name="...")'
+            )
+        registry[known_as] = made
+        names[made] = known_as
+        return made
+
+    return register if cls is None else register(cls)
+
+
+#: The registry by class.
+names: dict[type[Any], str] = {}
+
+for _class in (Terminated, IdleTimeout):
+    registry[f"actorkit.{_class.__name__}"] = _class
+    names[_class] = f"actorkit.{_class.__name__}"

@@ -1,0 +1,1 @@
+"""Actors on other nodes: zmq and msgpack. Imported when a system listens or connects."""
