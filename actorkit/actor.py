@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 import gevent
 
 from .errors import ActorError, ActorStopped, NotInActor, ReplyDropped, UnhandledMessage
-from .kernel import Cell, Envelope, Inbox, Spec, State
-from .kernel.dispatcher import TurnGuard, own_worker
+from .kernel import RUNNING, STOPPED, Cell, Envelope, Inbox, Spec
+from .kernel.dispatcher import own_worker
 from .kernel.life import ActorTimer
 from .log import get_logger
 from .messages import Call, Reason
@@ -178,9 +178,9 @@ class Actor:
     def stop(self) -> None:
         """End normally after this turn; a `permanent` actor comes back."""
         cell = self._own_cell()
-        if cell._life is None and cell._state is State.RUNNING and cell._spec.plain_end:
+        if cell._life is None and cell._state is RUNNING and cell._spec.plain_end:
             cell._stop_plainly()
-        elif cell._state is not State.STOPPED:
+        elif cell._state is not STOPPED:
             cell._get_life().end_itself()
 
     def watch(self, ref: ActorRef[Any]) -> None:
@@ -298,8 +298,7 @@ class Actor:
         cell = self._own_cell()
         worker = own_worker(cell)
         worker.stash_to = cell._get_life().stash
-        if worker.guard is None:
-            worker.guard = TurnGuard(worker)
+        worker.get_guard()
         if worker.envelope is not None:
             worker.envelope.passed = True
 
@@ -417,7 +416,7 @@ class Reply:
             return
         path = self._cell.path
         error: ActorError
-        if self._cell._state is State.STOPPED:
+        if self._cell._state is STOPPED:
             error = ActorStopped(f"{path} has stopped without answering")
         else:
             error = ReplyDropped(f"{path} deferred its reply and dropped it unanswered")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 from .futures import Future
-from .kernel import Dispatcher, Envelope, InboxQueue, Life, Sender, State, Waiter
+from .kernel import RUNNING, STOPPED, Dispatcher, Envelope, InboxQueue, Life, Sender, Waiter
 from .kernel.sender import ASK_TIMEOUT, check_timeout
 from .messages import Call, Reason, Terminated
 
@@ -249,22 +249,22 @@ class LocalRef(Sender, ActorRef[A]):
 
     def stop(self, drain: bool = False) -> None:
         self._dispatcher.check_thread()
-        if self._state is State.STOPPED:
+        if self._state is STOPPED:
             return
         if drain:
             self._get_life().order_stop_when_drained()
-        elif self._life is None and self._state is State.RUNNING and self._spec.ordered_plainly:
+        elif self._life is None and self._state is RUNNING and self._spec.ordered_plainly:
             self._stop_plainly()
         else:
             self._get_life().order_stop(Reason.NORMAL)
 
     def kill(self) -> None:
         self._dispatcher.check_thread()
-        if self._state is not State.STOPPED:
+        if self._state is not STOPPED:
             self._get_life().kill()
 
     def ready(self) -> bool:
-        return self._state is State.STOPPED
+        return self._state is STOPPED
 
     @property
     def exception(self) -> BaseException | None:
@@ -279,7 +279,7 @@ class LocalRef(Sender, ActorRef[A]):
     def rawlink(self, callback: Callable[[ActorRef[Any]], Any]) -> None:
         if not callable(callback):
             raise TypeError(f"rawlink takes a callable, not {callback!r}")
-        if self._state is State.STOPPED:
+        if self._state is STOPPED:
             self._dispatcher.loop.run_callback(callback, self)
         else:
             self._get_life().observers.append(callback)
@@ -310,7 +310,7 @@ class LocalRef(Sender, ActorRef[A]):
         self._spec.cls._check_method(name)
 
     def _add_watcher(self, life: Life) -> None:
-        if self._state is State.STOPPED:
+        if self._state is STOPPED:
             reason, error = Reason.NORMAL, None
             if self._life is not None:
                 reason, error = self._life.reason or reason, self._life.error
@@ -323,7 +323,7 @@ class LocalRef(Sender, ActorRef[A]):
             self._life.watchers.pop(life, None)
 
     def _add_link(self, other: ActorRef[Any]) -> None:
-        if self._state is State.STOPPED:
+        if self._state is STOPPED:
             life = self._life
             reason = Reason.NORMAL if life is None else (life.reason or Reason.NORMAL)
             other._linked_ended(self, reason, None if life is None else life.error)
@@ -337,7 +337,7 @@ class LocalRef(Sender, ActorRef[A]):
     def _linked_ended(
         self, other: ActorRef[Any], reason: Reason, error: BaseException | None
     ) -> None:
-        if self._state is not State.STOPPED:
+        if self._state is not STOPPED:
             self._get_life().linked_ended(other, reason, error)
 
 

@@ -16,7 +16,7 @@ from .actor import Actor
 from .errors import ActorNotFound
 from .events import EventStream
 from .groups import Groups
-from .kernel import Cell, Dispatcher, Inbox, Life, Spec, State, Worker
+from .kernel import RUNNING, STOPPED, Cell, Dispatcher, Inbox, Life, Spec, Worker
 from .kernel import spawn as spawn_cell
 from .kernel.life import KILL_GRACE
 from .kernel.sender import check_timeout
@@ -83,7 +83,7 @@ class ActorSystem:
             self, self._dispatcher, None, _spec(Guardian, "temporary", 5.0, None), "", 0, (), None
         )
         make_instance(self._root)
-        self._root._state = State.RUNNING
+        self._root._state = RUNNING
         self._root._handler = self._root._spec.receive
         self._root._idle = True
         Life(self._root)
@@ -124,7 +124,14 @@ class ActorSystem:
         `inbox` overrides the class's. `shutdown`: seconds that the actor has to stop before it is
         killed. Raises NameTaken, TypeError, ValueError, SystemStopped.
         """
-        return self._spawn(self._root, cls, args, kwargs, name, restart, inbox, shutdown, on)
+        if name is not None or on is not None:
+            return self._spawn(self._root, cls, args, kwargs, name, restart, inbox, shutdown, on)
+        try:  # the way of most: a short form of `_spawn`
+            spec = cls.__dict__["_specs"][restart, shutdown, inbox]
+        except (AttributeError, KeyError, TypeError):
+            spec = _spec(cls, restart, shutdown, inbox)
+        ref: ActorRef[A] = spawn_cell(self, self._dispatcher, self._root, spec, args, kwargs, None)
+        return ref
 
     def lookup(self, path: str) -> ActorRef[Any]:
         """The reference of the living actor at `path`; raises ActorNotFound."""
@@ -178,7 +185,7 @@ class ActorSystem:
     @property
     def terminated(self) -> bool:
         """Whether the system has shut down."""
-        return self._root._state is State.STOPPED
+        return self._root._state is STOPPED
 
     def wait(self) -> None:
         """Wait until the system has shut down.

@@ -6,7 +6,7 @@ The pure Python kernel is the reference. `NAME` says which kernel runs.
 
 from __future__ import annotations
 
-from .cell import Cell, Spec, State
+from .cell import RUNNING, STOPPED, Cell, Spec, State
 from .dispatcher import Dispatcher, Worker
 from .envelope import EMPTY, Envelope, Waiter
 from .inbox import Box, Inbox, InboxQueue
@@ -17,6 +17,8 @@ from .spawn import spawn
 __all__ = [
     "EMPTY",
     "NAME",
+    "RUNNING",
+    "STOPPED",
     "Box",
     "Cell",
     "Dispatcher",

@@ -84,7 +84,7 @@ class Worker(greenlet):
     what must be undone after the message: see `Worker.clean`.
     """
 
-    __slots__ = ("cell", "dispatcher", "envelope", "guard", "stash_to")
+    __slots__ = ("alert", "cell", "dispatcher", "envelope", "guard", "stash_to")
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         super().__init__(parent=dispatcher.hub)
@@ -92,6 +92,8 @@ class Worker(greenlet):
         self.cell: Cell | None = None
         self.envelope: Envelope | None = None
         self.guard: TurnGuard | None = None
+        #: Something is to be looked at after the message: a guard, or that this one is not active.
+        self.alert = False
         self.stash_to: list[Any] | None = None
 
     def run(self) -> None:
@@ -122,6 +124,7 @@ class Worker(greenlet):
             message = cell._first
             cell._first = EMPTY
             taken = left
+            active = True
             try:
                 while True:
                     left -= 1
@@ -129,8 +132,10 @@ class Worker(greenlet):
                         message.deliver(self, handler, instance)
                     else:
                         handler(instance, message)
-                    if self.guard is not None:
+                    if self.alert:
+                        self.alert = False
                         self.clean(message)
+                        active = dispatcher.active is self
                     if context:
                         context = self.gr_context = Context()
                     handler = cell._handler
@@ -148,7 +153,7 @@ class Worker(greenlet):
                                 spare.append(queue)
                         cell._idle = True
                         break
-                    if left <= 0 or dispatcher.active is not self:
+                    if left <= 0 or not active:
                         cell._first = queue.popleft()
                         dispatcher.schedule(cell)
                         break
@@ -201,6 +206,13 @@ class Worker(greenlet):
                     message.passed = False
                 stash.append(message)
 
+    def get_guard(self) -> TurnGuard:
+        """What stands for this worker until the end of the turn."""
+        if self.guard is None:
+            self.guard = TurnGuard(self)
+            self.alert = True
+        return self.guard
+
 
 def own_worker(cell: Cell) -> Worker:
     """The worker that runs `cell`'s turn, which must be the caller."""
@@ -230,10 +242,7 @@ class TurnGuard:
 def _current_or_guard() -> Any:
     current = getcurrent()
     if isinstance(current, Worker):
-        guard = current.guard
-        if guard is None:
-            guard = current.guard = TurnGuard(current)
-        return guard
+        return current.get_guard()
     return current
 
 
@@ -335,6 +344,7 @@ class Dispatcher:
         active = self.active
         if self.ready and not self._yielding and (active is me or active is None):
             if active is me:
+                active.alert = True
                 cell = active.cell
                 if cell is not None:
                     cell._worker = active
@@ -404,6 +414,7 @@ class Dispatcher:
         blocked = self.active
         if blocked is not None:
             self.active = None
+            blocked.alert = True
             cell = blocked.cell
             if cell is not None:
                 cell._worker = blocked

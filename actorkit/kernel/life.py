@@ -385,7 +385,7 @@ class Life:
         """Go on with the next message as if nothing had happened."""
         cell = self.cell
         if cell._state is State.FAILED:
-            cell._state = State.RUNNING
+            cell._state = RUNNING
             if cell._spec.process:
                 self.signal(self._run_process)
             elif self.held:
