@@ -10,11 +10,16 @@ from .errors import (
     ActorStopped,
     AskDeadlock,
     AskTimeout,
+    CodecError,
     ForkedSystem,
+    HandshakeRefused,
     LinkedActorDied,
     NameTaken,
+    NodeLost,
+    NodeUnreachable,
     NotInActor,
     Refused,
+    RemoteError,
     ReplyDropped,
     SystemStopped,
     UnhandledMessage,
@@ -28,13 +33,15 @@ from .events import (
     EventStream,
     InboxOverflow,
     NodeDown,
+    NodeUnresponsive,
     NodeUp,
 )
 from .futures import Future
 from .kernel import Inbox, InboxQueue
 from .log import use_stdlib_logging
-from .messages import IdleTimeout, Reason, Terminated
+from .messages import IdleTimeout, Reason, Terminated, message
 from .ref import ActorRef
+from .remote.security import Curve, Insecure, generate_keys, load_keys
 from .routing import Broadcast, ConsistentHash, LeastLoaded, RoundRobin, Router, pool
 from .supervision import Backoff, Directive, OneForAll, OneForOne, RestForOne, Strategy
 from .system import ActorSystem
@@ -54,26 +61,34 @@ __all__ = [
     "AskTimeout",
     "Backoff",
     "Broadcast",
+    "CodecError",
     "ConsistentHash",
+    "Curve",
     "DeadLetter",
     "Directive",
     "EventStream",
     "ForkedSystem",
     "Future",
+    "HandshakeRefused",
     "IdleTimeout",
     "Inbox",
     "InboxOverflow",
     "InboxQueue",
+    "Insecure",
     "LeastLoaded",
     "LinkedActorDied",
     "NameTaken",
     "NodeDown",
+    "NodeLost",
+    "NodeUnreachable",
+    "NodeUnresponsive",
     "NodeUp",
     "NotInActor",
     "OneForAll",
     "OneForOne",
     "Reason",
     "Refused",
+    "RemoteError",
     "Reply",
     "ReplyDropped",
     "RestForOne",
@@ -84,6 +99,9 @@ __all__ = [
     "Terminated",
     "UnhandledMessage",
     "WrongThread",
+    "generate_keys",
+    "load_keys",
+    "message",
     "pool",
     "use_stdlib_logging",
 ]

@@ -27,6 +27,7 @@ __all__ = [
     "EventStream",
     "InboxOverflow",
     "NodeDown",
+    "NodeUnresponsive",
     "NodeUp",
 ]
 
@@ -89,6 +90,15 @@ class NodeDown:
     name: str
     address: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeUnresponsive:
+    """Node `name` has said nothing for `seconds`, though its connection stands."""
+
+    name: str
+    address: str
+    seconds: float
 
 
 Subscriber = Any  # an ActorRef, or a callable of one event

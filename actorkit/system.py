@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from types import TracebackType
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import gevent
 from greenlet import getcurrent
 
 from .actor import Actor
-from .errors import ActorNotFound
+from .errors import ActorNotFound, SystemStopped
 from .events import EventStream
 from .groups import Groups
 from .kernel import RUNNING, STOPPED, Cell, Dispatcher, Inbox, Life, Spec, Worker
@@ -25,6 +25,10 @@ from .kernel.watchdog import Watchdog
 from .messages import Reason
 from .observe.tree import ActorInfo, snapshot
 from .ref import ActorRef, LocalRef
+
+if TYPE_CHECKING:
+    from .remote.node import Network, Node
+    from .remote.security import Curve, Insecure
 
 __all__ = ["ActorSystem"]
 
@@ -59,20 +63,20 @@ class ActorSystem:
         name: str = "actorkit",
         *,
         listen: str | None = None,
-        security: Any = None,
+        security: Curve | Insecure | None = None,
         spawnable: Iterable[Any] = (),
-        config: Any = None,
+        config: Mapping[str, Any] | None = None,
     ) -> None:
+        """Make a system; with `listen` ("tcp://host:port" or "ipc:///path") also a node.
+
+        `security`: `Curve(...)` or `Insecure()`, needed to listen beyond this machine. `spawnable`:
+        the actor classes, or modules of them, that other nodes may spawn here. `config`:
+        {"outbound": "block"} (the default) or "fail", for what `tell` does when too much is on its
+        way to a node.
+        """
         if not isinstance(name, str) or not name or set(name) & set("/@#$: \n"):
             raise ValueError(f"a system's name is a word without / @ # $ : or spaces, not {name!r}")
-        for option, given in (
-            ("listen", listen),
-            ("security", security),
-            ("spawnable", tuple(spawnable)),
-            ("config", config),
-        ):
-            if given:
-                raise ValueError(f"{option}= is for nodes on a network, which are not built yet")
+        self._outbound = _check_config(config)
         self.name = name
         self.events = EventStream()
         #: Answers that came second, or after their asker had gone; they were dropped.
@@ -90,6 +94,15 @@ class ActorSystem:
         self._watchdog = Watchdog.of(self._dispatcher)
         self._watchdog.start()
         self._root.rawlink(self._ended)
+        self._security = security
+        self._spawnable = tuple(spawnable)
+        self._network: Network | None = None
+        if listen is not None:
+            try:
+                self._get_network().listen(listen)
+            except BaseException:
+                self.shutdown()
+                raise
 
     def __enter__(self) -> ActorSystem:
         return self
@@ -132,6 +145,31 @@ class ActorSystem:
             spec = _spec(cls, restart, shutdown, inbox)
         ref: ActorRef[A] = spawn_cell(self, self._dispatcher, self._root, spec, args, kwargs, None)
         return ref
+
+    def connect(self, address: str, timeout: float | None = 5.0) -> Node:
+        """Connect to the node that listens at `address`, and wait until the association stands.
+
+        `timeout` is in seconds, None for ever; until then it is tried again and again. Raises
+        NodeUnreachable, and HandshakeRefused when the other side says no. Two nodes that are
+        connected already get the association that they have.
+        """
+        self._dispatcher.check_thread()
+        if self.stopping:
+            raise SystemStopped(f"cannot connect: {self.name!r} is shutting down")
+        return self._get_network().connect(address, timeout)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The other nodes that this one is connected with now."""
+        from .remote.node import Node
+
+        peers = () if self._network is None else self._network.peers.values()
+        return [Node(peer) for peer in peers]
+
+    @property
+    def address(self) -> str:
+        """Where this system listens, with the port that it got; empty if it does not."""
+        return "" if self._network is None else self._network.address
 
     def lookup(self, path: str) -> ActorRef[Any]:
         """The reference of the living actor at `path`; raises ActorNotFound."""
@@ -181,6 +219,7 @@ class ActorSystem:
         if not self._root.ready():
             root.kill_tree()
             self._root.join(2 * KILL_GRACE)
+        self._close_network()
 
     @property
     def terminated(self) -> bool:
@@ -244,7 +283,7 @@ class ActorSystem:
         if name is not None:
             _check_name(name)
         if on is not None:
-            raise ValueError("on= places an actor on another node; this system has no nodes")
+            return self._spawn_elsewhere(on, cls, args, kwargs, name, restart, inbox, shutdown)
         try:
             spec = cls.__dict__["_specs"][restart, shutdown, inbox]
         except (AttributeError, KeyError, TypeError):
@@ -252,7 +291,42 @@ class ActorSystem:
         ref: ActorRef[A] = spawn_cell(self, self._dispatcher, parent, spec, args, kwargs, name)
         return ref
 
+    def _spawn_elsewhere(
+        self,
+        on: Any,
+        cls: type[A],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        name: str | None,
+        restart: str,
+        inbox: Inbox | None,
+        shutdown: float,
+    ) -> ActorRef[A]:
+        from .remote.node import Node
+
+        node = self.connect(on) if isinstance(on, str) else on
+        if not isinstance(node, Node):
+            raise ValueError(f"on= takes a node or its address, not {on!r}")
+        if inbox is not None:
+            raise ValueError("inbox= does not travel; set it on the class")
+        return node.spawn(cls, *args, name=name, restart=restart, shutdown=shutdown, **kwargs)
+
+    def _get_network(self) -> Network:
+        if self._network is None:
+            from .remote.node import Network
+
+            self._network = Network(
+                self, self._dispatcher, self._security, self._spawnable, self._outbound
+            )
+        return self._network
+
+    def _close_network(self) -> None:
+        network, self._network = self._network, None
+        if network is not None:
+            network.close()
+
     def _ended(self, _: Any) -> None:
+        self._close_network()
         self.stopping = True
         self._watchdog.stop()
 
@@ -285,6 +359,15 @@ def _has_methods(cls: type[Actor]) -> bool:
         not name.startswith("_") and not hasattr(Actor, name) and callable(getattr(cls, name))
         for name in dir(cls)
     )
+
+
+def _check_config(config: Mapping[str, Any] | None) -> str:
+    """The one setting that there is: what `tell` does when a node is congested."""
+    settings = dict(config or {})
+    outbound: str = settings.pop("outbound", "block")
+    if settings or outbound not in ("block", "fail"):
+        raise ValueError(f'config takes {{"outbound": "block"}} or "fail", not {config!r}')
+    return outbound
 
 
 def _check_name(name: str) -> None:

@@ -177,6 +177,14 @@ class Association:
         self._window.sent(seq, len(records) // 2, size)
         self.send([data, *buffers])
 
+    def ping(self) -> None:
+        """Send a sign of life, unless there is more to say anyway."""
+        if not self._records and self._acked == self._sequence.received:
+            seq = self._sequence.next()
+            data = Batch(seq, self._acked, []).write()
+            self._window.sent(seq, 0, len(data))
+            self.send([data])
+
     def send(self, frames: list[Any]) -> None:
         try:
             self._wire.send(frames)

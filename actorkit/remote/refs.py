@@ -1,0 +1,242 @@
+"""`RemoteRef`: the reference of an actor on another node, with the words of every reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from gevent.queue import Full
+from greenlet import getcurrent
+
+from ..errors import NotInActor
+from ..events import DeadLetter
+from ..kernel import Dispatcher, Envelope, Life, Worker
+from ..kernel.sender import ASK_TIMEOUT, check_timeout
+from ..messages import Call, Reason, Terminated
+from ..ref import ActorRef
+
+if TYPE_CHECKING:
+    from .node import Network, Peer
+
+__all__ = ["NodeKey", "RemoteRef"]
+
+#: A node: its name and its incarnation.
+NodeKey = tuple[str, str]
+
+
+class RemoteRef(ActorRef[Any]):
+    """Reaches an actor on another node, over the association with that node.
+
+    At most once, in order for each sending node. What cannot be sent is a dead letter here.
+    """
+
+    __slots__ = ("__weakref__", "_end", "_network", "_path", "node", "node_address", "uid")
+
+    #: A remote actor's own waits are not known here; the deadlock check ends at it.
+    _asking: Envelope | None = None
+
+    def __init__(
+        self, network: Network, node: NodeKey, node_address: str, path: str, uid: int
+    ) -> None:
+        self._network = network
+        self.node = node
+        self.node_address = node_address
+        self._path = path
+        self.uid = uid
+        #: How it ended, once that is known.
+        self._end: Terminated | None = None
+
+    # -- messages -------------------------------------------------------------------------------
+
+    def tell(self, message: Any) -> None:
+        peer = self._peer()
+        if peer is None:
+            self._undelivered(message)
+        else:
+            peer.tell(self.uid, message)
+
+    def ask(self, message: Any, timeout: float | None = ASK_TIMEOUT) -> Any:
+        envelope = Envelope(None, self, self._dispatcher)  # type: ignore[arg-type]
+        self._send_question(envelope, message, timeout)
+        me = getcurrent()
+        asker = me.cell if isinstance(me, Worker) else None
+        if not envelope.done:
+            if asker is not None:
+                asker._asking = envelope
+            try:
+                self._dispatcher.suspend(envelope)
+            finally:
+                if asker is not None:
+                    asker._asking = None
+                if not envelope.done:
+                    envelope.abandon()
+        if envelope.error is not None:
+            raise envelope.error
+        return envelope.value
+
+    def _submit(self, message: Any, timeout: float | None, sink: Any) -> Envelope:
+        envelope = Envelope(None, self, self._dispatcher)  # type: ignore[arg-type]
+        envelope.sink = sink
+        self._send_question(envelope, message, timeout)
+        return envelope
+
+    def _send_question(self, envelope: Envelope, message: Any, timeout: float | None) -> None:
+        dispatcher = self._dispatcher
+        dispatcher.check_thread()
+        deadline = None
+        if timeout is not None:
+            deadline = dispatcher.clock() + check_timeout(timeout)
+        peer = self._peer()
+        if peer is None or self._end is not None:
+            envelope.fail(self._network.gone(self))
+            return
+        peer.ask(self.uid, message, envelope)
+        if deadline is not None:
+            dispatcher.timeouts.add(envelope, deadline)
+
+    def _cast(self, call: Call) -> None:
+        self.tell(call)
+
+    def _tell_unblocked(self, message: Any) -> None:
+        try:
+            self.tell(message)
+        except Full:
+            self._undelivered(message, "the connection to its node is congested")
+
+    def _check_callable(self, name: str) -> None:
+        if name.startswith("_"):
+            raise AttributeError(f"names with _ cannot be called from outside: {name!r}")
+
+    def _undelivered(self, message: Any, reason: str | None = None) -> None:
+        events = self._network.system.events
+        events.publish(DeadLetter(message, self, reason or self._network.why_gone(self)))
+
+    @property
+    def inbox(self) -> Any:
+        return RemoteInbox(self)
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def stop(self, drain: bool = False) -> None:
+        self._order(Call("stop", (self.uid, drain)))
+
+    def kill(self) -> None:
+        self._order(Call("kill", (self.uid,)))
+
+    def _order(self, call: Call) -> None:
+        self._dispatcher.check_thread()
+        peer = self._peer()
+        if peer is not None:
+            peer.tell(0, call)
+
+    def ready(self) -> bool:
+        """Whether it has ended, as far as is known here, or its node is out of reach."""
+        return self._end is not None or self._peer() is None
+
+    @property
+    def exception(self) -> BaseException | None:
+        return None if self._end is None else self._end.error
+
+    @property
+    def value(self) -> None:
+        """None: results of `run` stay on their node; have the actor send what it found."""
+        return None
+
+    def rawlink(self, callback: Callable[[ActorRef[Any]], Any]) -> None:
+        if not callable(callback):
+            raise TypeError(f"rawlink takes a callable, not {callback!r}")
+        peer = self._peer()
+        if peer is None or self._end is not None:
+            self._dispatcher.loop.run_callback(callback, self)
+        else:
+            peer.watch(self).observers.append(callback)
+
+    def unlink(self, callback: Callable[[ActorRef[Any]], Any]) -> None:
+        peer = self._peer()
+        watched = None if peer is None else peer.watched.get(self.uid)
+        if watched is not None and callback in watched.observers:
+            watched.observers.remove(callback)
+
+    # -- address --------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> str:
+        return self._path
+
+    @property
+    def name(self) -> str:
+        return self._path.rsplit("/", 1)[-1]
+
+    @property
+    def address(self) -> str:
+        place = self.node_address.partition("://")[2]
+        return f"actorkit://{self.node[0]}{'@' if place else ''}{place}{self._path}#{self.uid}"
+
+    @property
+    def _dispatcher(self) -> Dispatcher:  # type: ignore[override]
+        return self._network.dispatcher
+
+    @property
+    def _host(self) -> Any:
+        return self._network.system
+
+    def _peer(self) -> Peer | None:
+        return self._network.peers.get(self.node)
+
+    # -- what actors on either side need of each other ------------------------------------------
+
+    def _add_watcher(self, life: Life) -> None:
+        peer = self._peer()
+        if self._end is not None:
+            life.terminated(self._end)
+        elif peer is None:
+            life.terminated(Terminated(self, Reason.NODE_LOST, self._network.gone(self)))
+        else:
+            peer.watch(self).lives[life] = None
+
+    def _remove_watcher(self, life: Life) -> None:
+        peer = self._peer()
+        watched = None if peer is None else peer.watched.get(self.uid)
+        if watched is not None:
+            watched.lives.pop(life, None)
+
+    def _add_link(self, other: ActorRef[Any]) -> None:
+        peer = self._peer()
+        if self._end is not None:
+            other._linked_ended(self, self._end.reason, self._end.error)
+        elif peer is None:
+            other._linked_ended(self, Reason.NODE_LOST, self._network.gone(self))
+        else:
+            peer.links[other, self] = None
+            peer.tell(0, Call("link", (self.uid, other)))
+
+    def _remove_link(self, other: ActorRef[Any]) -> None:
+        peer = self._peer()
+        if peer is not None and peer.links.pop((other, self), 0) is None:
+            peer.tell(0, Call("unlink", (self.uid, other)))
+
+    def _linked_ended(
+        self, other: ActorRef[Any], reason: Reason, error: BaseException | None
+    ) -> None:
+        peer = self._peer()
+        if peer is not None:
+            peer.links.pop((other, self), None)
+            peer.tell(0, Call("linked_ended", (self.uid, other, reason, error)))
+
+
+class RemoteInbox:
+    """The inbox of an actor on another node: one can put."""
+
+    __slots__ = ("_ref",)
+
+    def __init__(self, ref: RemoteRef) -> None:
+        self._ref = ref
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        """Send `item`, as `tell` does."""
+        self._ref.tell(item)
+
+    put_nowait = put
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise NotInActor(f"{name}() of an inbox works on the actor's own node; ask the actor")
