@@ -94,8 +94,11 @@ class Watcher:
 class Peer:
     """One other node, for the life of one association."""
 
-    def __init__(self, network: Network, association: Association, address: str) -> None:
+    def __init__(
+        self, network: Network, association: Association, address: str, session: str
+    ) -> None:
         self.network = network
+        self.session = session
         self.association = association
         self.name = association.peer.name
         self.address = address
@@ -491,7 +494,7 @@ class Network:
         self.unknown_letters = 0
         self._refs: WeakValueDictionary[tuple[NodeKey, int], RemoteRef] = WeakValueDictionary()
         self._wires: dict[Any, Peer] = {}
-        self._hellos: dict[DealerWire, AsyncResult[Peer]] = {}
+        self._hellos: dict[DealerWire, tuple[AsyncResult[Peer], str]] = {}
         self._transport = Transport(dispatcher.loop, security, self._on_message)
         self._sweep_at = SWEEP_EXPORTS
         self._ping_timer = dispatcher.timers.after(PING, self._ping)
@@ -504,6 +507,9 @@ class Network:
 
     def connect(self, address: str, timeout: float | None) -> Node:
         """Connect to the node at `address`, trying until `timeout` seconds have passed."""
+        for peer in self.peers.values():
+            if peer.address == address:
+                return Node(peer)
         clock = self.dispatcher.clock
         deadline = None if timeout is None else clock() + check_timeout(timeout)
         pause = RETRY_FIRST
@@ -525,9 +531,10 @@ class Network:
     def _connect_once(self, address: str, timeout: float | None) -> Peer:
         wire = self._transport.connect(address, self._on_lost)
         standing: AsyncResult[Peer] = AsyncResult()
-        self._hellos[wire] = standing
+        session = os.urandom(8).hex()
+        self._hellos[wire] = (standing, session)
         try:
-            wire.send([Hello(*self.key, self.address, os.urandom(8).hex()).write()])
+            wire.send([Hello(*self.key, self.address, session).write()])
             peer: Peer = standing.get(timeout=timeout)  # type: ignore[assignment]
             return peer
         except BaseException:
@@ -562,9 +569,8 @@ class Network:
             case Welcome() if wire in self._hellos:
                 self._welcomed(wire, message)
             case Refusal(reason) | Goodbye(reason):
-                standing = self._hellos.get(wire)
-                if standing is not None:
-                    standing.set_exception(HandshakeRefused(reason))
+                if wire in self._hellos:
+                    self._hellos[wire][0].set_exception(HandshakeRefused(reason))
             case Batch():
                 self._refuse(wire, "no association stands; say hello first")
             case _:
@@ -574,45 +580,43 @@ class Network:
         """Another node wants an association."""
         key = (hello.name, hello.incarnation)
         other = self._same_name(hello.name)
-        if key == self.key or hello.name == self.key[0]:
+        if hello.name == self.key[0]:
             self._refuse(wire, f"the name {hello.name!r} is mine; give the other node another one")
-        elif other is not None and other.association.key != key:
+            return
+        if other is not None and other.association.key != key:
             self._refuse(wire, f"another node named {hello.name!r} is connected; names are unique")
-        elif other is not None and self._keeps(other, hello):
-            self._refuse(wire, "connected already")
-        else:
-            if other is not None:
-                other.association.end("replaced by a newer connection")
-            welcome = Welcome(*self.key, self.address, hello.session)
-            with suppress(OSError):
-                wire.send([welcome.write()])
-                self._stand(wire, hello, hello.address)
-
-    def _keeps(self, other: Peer, hello: Hello) -> bool:
-        """Whether the association that stands survives when both sides connected at once."""
-        return isinstance(other.association._wire, DealerWire) and self.key < (
-            hello.name,
-            hello.incarnation,
-        )
+            return
+        if other is not None and hello.replaces == other.session:
+            other.association.end("the other side lost it")
+            other = None
+        session = hello.session if other is None else other.session
+        with suppress(OSError):
+            wire.send([Welcome(*self.key, self.address, session).write()])
+            if other is None:
+                self._stand(wire, hello, hello.address, session)
 
     def _welcomed(self, wire: DealerWire, welcome: Welcome) -> None:
-        standing = self._hellos[wire]
+        standing, session = self._hellos[wire]
         key = (welcome.name, welcome.incarnation)
+        other = self._same_name(welcome.name)
         if key == self.key:
             standing.set_exception(HandshakeRefused("that address is this system's own"))
-            return
-        other = self._same_name(welcome.name)
-        if other is not None and other.association.key != key:
+        elif other is not None and other.association.key != key:
             standing.set_exception(
                 HandshakeRefused(f"another node named {welcome.name!r} is connected")
             )
-        elif other is not None:
+        elif welcome.session != session and other is None:
+            hello = Hello(*self.key, self.address, session, replaces=welcome.session)
             with suppress(OSError):
-                wire.send([Goodbye("connected already").write()])
+                wire.send([hello.write()])
+        elif other is not None and (welcome.session != session or key < self.key):
+            # There is one already; or both connected at once, and the smaller one's stays.
             wire.close()
             standing.set(other)
         else:
-            standing.set(self._stand(wire, welcome, wire.address))
+            if other is not None:
+                other.association.end("both connected at once")
+            standing.set(self._stand(wire, welcome, wire.address, session))
 
     def _same_name(self, name: str) -> Peer | None:
         return next((peer for peer in self.peers.values() if peer.name == name), None)
@@ -623,10 +627,10 @@ class Network:
         if wire not in self._hellos:
             wire.close()
 
-    def _stand(self, wire: Wire, who: Hello | Welcome, address: str) -> Peer:
+    def _stand(self, wire: Wire, who: Hello | Welcome, address: str, session: str) -> Peer:
         """The association stands."""
         association = Association(wire, who, self.dispatcher, self._take, self._ended)
-        peer = Peer(self, association, address)
+        peer = Peer(self, association, address, session)
         self.peers[association.key] = peer
         self._wires[wire] = peer
         self.system.events.publish(NodeUp(peer.name, address))
@@ -638,10 +642,10 @@ class Network:
 
     def _on_lost(self, wire: DealerWire, reason: str) -> None:
         peer = self._wires.get(wire)
-        standing = self._hellos.get(wire)
         if peer is not None:
             peer.association.end(reason, tell=False)
-        elif standing is not None:
+        elif wire in self._hellos:
+            standing = self._hellos[wire][0]
             if "refused" in reason or "speak" in reason:
                 standing.set_exception(HandshakeRefused(reason))
             else:

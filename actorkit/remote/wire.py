@@ -34,21 +34,29 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Who I am, sent by the side that connects: the node's name and incarnation, the address at
-    which it listens (empty if it does not), and the name of this association."""
+    """Who I am, sent by the side that connects.
+
+    `address`: where it listens, empty if it does not. `session` names the new association;
+    `replaces` is that of an older one which the sender knows to be over, or empty.
+    """
 
     name: str
     incarnation: str
     address: str
     session: str
+    replaces: str = ""
 
     def write(self) -> bytes:
-        return _pack([Kind.HELLO, VERSION, self.name, self.incarnation, self.address, self.session])
+        texts = [self.name, self.incarnation, self.address, self.session, self.replaces]
+        return _pack([Kind.HELLO, VERSION, *texts])
 
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The answer of the side that listens: the association stands."""
+    """The answer of the side that listens: the association `session` stands.
+
+    It is the one asked for, or one that stands already between the two.
+    """
 
     name: str
     incarnation: str
@@ -107,7 +115,10 @@ def read(data: Any) -> Hello | Welcome | Refusal | Goodbye | Batch:
                 raise CodecError(f"protocol version {version} is not {VERSION}, which runs here")
             if len(texts) < 4 or not all(map(_is_text, texts[:4])):
                 raise CodecError("a handshake without names")
-            return (Hello if kind == Kind.HELLO else Welcome)(*texts[:4])
+            if kind == Kind.WELCOME:
+                return Welcome(*texts[:4])
+            replaces = texts[4] if len(texts) > 4 and _is_text(texts[4]) else ""
+            return Hello(*texts[:4], replaces=replaces)
         case [Kind.REFUSAL, str(reason), *_]:
             return Refusal(reason[:MAX_TEXT])
         case [Kind.GOODBYE, str(reason), *_]:
