@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 import gevent
 
-from .errors import ActorError, ActorStopped, NotInActor, ReplyDropped, UnhandledMessage
+from .errors import (
+    ActorError,
+    ActorStopped,
+    NotInActor,
+    ReplyDropped,
+    UncallableMethod,
+    UnhandledMessage,
+)
 from .kernel import RUNNING, STOPPED, Cell, Envelope, Inbox, Spec
 from .kernel.dispatcher import own_worker
 from .kernel.life import ActorTimer
@@ -376,10 +383,6 @@ class Actor:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"an actor cannot be pickled; send {type(self).__name__}'s self.ref")
-
-
-class UncallableMethod(UnhandledMessage, AttributeError):
-    """`proxy()`, `call` or `cast` named something that is no public method of the actor."""
 
 
 class Reply:

@@ -32,6 +32,7 @@ __all__ = [
     "RemoteError",
     "ReplyDropped",
     "SystemStopped",
+    "UncallableMethod",
     "UnhandledMessage",
     "WrongThread",
 ]
@@ -150,6 +151,10 @@ class HandshakeRefused(ActorError, ConnectionError):
 
 class NodeLost(ActorStopped, ConnectionError):
     """The connection to the actor's node broke before it answered."""
+
+
+class UncallableMethod(UnhandledMessage, AttributeError):
+    """`proxy()`, `call` or `cast` named something that is no public method of the actor."""
 
 
 class ActorExit(GreenletExit):

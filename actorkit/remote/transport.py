@@ -109,11 +109,12 @@ class DealerWire:
         self._transport = transport
         self._on_message = on_message
         self._on_lost = on_lost
-        socket = transport.socket(zmq.DEALER)
+        self._shaken = False
         security = transport.security
-        if isinstance(security, Curve):
-            if security.server_key is None:
-                raise ValueError("to connect, Curve needs server_key=, the public key over there")
+        if isinstance(security, Curve) and security.server_key is None:
+            raise ValueError("to connect, Curve needs server_key=, the public key over there")
+        socket = transport.socket(zmq.DEALER)
+        if isinstance(security, Curve) and security.server_key is not None:
             socket.curve_publickey = security.keys.public.encode()
             socket.curve_secretkey = security.keys.secret.encode()
             socket.curve_serverkey = security.server_key.encode()
@@ -122,7 +123,7 @@ class DealerWire:
         socket.setsockopt(zmq.RECONNECT_IVL, NEVER_MS)
         events = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
         events |= zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-        events |= zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED
+        events |= zmq.EVENT_CLOSED | zmq.EVENT_HANDSHAKE_SUCCEEDED
         loop = transport.loop
         self._drained = _Drained(loop, socket, self._received)
         self._monitor = _Drained(loop, socket.get_monitor_socket(events), self._monitored)
@@ -159,10 +160,15 @@ class DealerWire:
             zmq.EVENT_DISCONNECTED: "the connection was lost",
             zmq.EVENT_CLOSED: "nobody listens there",
         }
-        if event in reasons:
+        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            self._shaken = True
+        elif event in reasons:
             self._drained.drain()  # what came before the end
+            reason = reasons[event]
+            if event == zmq.EVENT_DISCONNECTED and not self._shaken:
+                reason = "the other side refused the handshake; does it allow our key?"
             if not self._drained.closed:
-                self._on_lost(self, reasons[event])
+                self._on_lost(self, reason)
 
 
 class Transport:
@@ -198,6 +204,8 @@ class Transport:
         """Bind the ROUTER; returns the address with the port that it got. Raises OSError."""
         socket = self.socket(zmq.ROUTER)
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        # An address in four numbers stays one: else it comes back as "[::ffff:127.0.0.1]".
+        socket.setsockopt(zmq.IPV6, "[" in address or "*" in address)
         if isinstance(self.security, Curve):
             self._start_zap()
             socket.curve_server = True

@@ -118,7 +118,8 @@ def read(data: Any) -> Hello | Welcome | Refusal | Goodbye | Batch:
             if kind == Kind.WELCOME:
                 return Welcome(*texts[:4])
             replaces = texts[4] if len(texts) > 4 and _is_text(texts[4]) else ""
-            return Hello(*texts[:4], replaces=replaces)
+            name, incarnation, address, session = texts[:4]
+            return Hello(name, incarnation, address, session, replaces)
         case [Kind.REFUSAL, str(reason), *_]:
             return Refusal(reason[:MAX_TEXT])
         case [Kind.GOODBYE, str(reason), *_]:

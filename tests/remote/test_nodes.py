@@ -1,0 +1,490 @@
+"""Two systems that talk over real sockets; both live in this process, which they do not know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import pytest
+import structlog
+
+from actorkit import (
+    Actor,
+    ActorNotFound,
+    ActorRef,
+    ActorStopped,
+    ActorSystem,
+    AskTimeout,
+    CodecError,
+    Curve,
+    DeadLetter,
+    HandshakeRefused,
+    Insecure,
+    LinkedActorDied,
+    NameTaken,
+    NodeDown,
+    NodeLost,
+    NodeUnreachable,
+    NodeUp,
+    Reason,
+    Refused,
+    RemoteError,
+    Terminated,
+    generate_keys,
+    load_keys,
+    message,
+)
+from actorkit.remote import node as node_module
+from tests.actors import Collector, Echo, Obedient
+
+pytestmark = pytest.mark.timeout(60)
+LOOPBACK = "tcp://127.0.0.1:0"
+
+
+@message
+class Said:
+    who: str
+    text: str
+
+
+class Service(Actor):
+    """Answers in the ways that there are."""
+
+    def receive(self, message: Any) -> Any:
+        match message:
+            case "me":
+                return self.ref
+            case "fail":
+                raise KeyError("failed")
+            case "unknown":
+                raise type("Strange", (Exception,), {})("strange")
+            case "refuse":
+                raise Refused("no")
+            case "unsendable":
+                return object()
+            case "stop":
+                self.stop()
+            case ("sleep", seconds):
+                gevent.sleep(seconds)
+            case ("later", seconds):
+                gevent.spawn_later(seconds, self.defer_reply().set, "late")
+        return message
+
+    def add(self, a: int, b: int = 1) -> int:
+        return a + b
+
+
+class Pair:
+    """alpha listens, beta connects."""
+
+    def __init__(self) -> None:
+        self.alpha = ActorSystem("alpha", listen=LOOPBACK, spawnable=[Service])
+        self.beta = ActorSystem("beta")
+        self.events: list[Any] = []
+        self.beta.events.subscribe(NodeUp | NodeDown | DeadLetter, self.events.append)
+        self.node = self.beta.connect(self.alpha.address)
+        self.local = self.alpha.spawn(Service, name="service")
+        self.ref = self.node.lookup("/service")
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    with structlog.testing.capture_logs():
+        pair = Pair()
+        yield pair
+        pair.beta.shutdown(timeout=5)
+        pair.alpha.shutdown(timeout=5)
+
+
+def test_ask_comes_back_with_equal_values(pair: Pair) -> None:
+    for value in (
+        1,
+        None,
+        "text",
+        (1, "a"),
+        [1, (2,)],
+        {"a": 1},
+        {1: (2,)},
+        Said("ada", "hi"),
+        1.5,
+    ):
+        answer = pair.ref.ask(value)
+        assert answer == value
+        assert type(answer) is type(value)
+
+
+def test_tells_keep_their_order_and_none_is_lost(pair: Pair) -> None:
+    collector = pair.alpha.spawn(Collector, name="collector")
+    remote = pair.node.lookup("/collector")
+    sent = [n if n % 3 else ("n", n, [n]) if n % 2 else ("n", n) for n in range(5000)]
+    for value in sent:
+        remote.tell(value)
+    assert remote.ask(None) == sent
+    assert collector.ask(None) == sent
+
+
+def test_a_message_is_what_it_was_when_it_was_told(pair: Pair) -> None:
+    pair.alpha.spawn(Collector, name="collector")
+    remote = pair.node.lookup("/collector")
+    value = {"a": 1}
+    remote.tell(value)
+    value["a"] = 2
+    nested = [[1]]
+    remote.tell(nested)
+    nested[0].append(2)
+    assert remote.ask(None) == [{"a": 1}, [[1]]]
+
+
+def test_errors_come_back(pair: Pair) -> None:
+    with pytest.raises(KeyError, match="failed"):
+        pair.ref.ask("fail")
+    with pytest.raises(RemoteError, match="strange"):
+        pair.ref.ask("unknown")
+    with pytest.raises(Refused, match="no"):
+        pair.ref.ask("refuse")
+    with pytest.raises(CodecError, match="object"):
+        pair.ref.ask("unsendable")
+    with pytest.raises(CodecError, match="@message"):
+        pair.ref.tell(object())
+    with pytest.raises(AskTimeout):
+        pair.ref.ask(("sleep", 0.1), timeout=0.02)
+    assert pair.ref.ask(("later", 0.01)) == "late"
+
+
+def test_proxies_and_calls_work(pair: Pair) -> None:
+    assert pair.ref.call("add", 2, b=3) == 5
+    assert pair.ref.proxy().add(4) == 5
+    pair.ref.cast("add", 1)
+    with pytest.raises(AttributeError, match="no public method"):
+        pair.ref.call("nothing")
+    with pytest.raises(AttributeError, match="_"):
+        pair.ref.call("_on_call")
+
+
+def test_references_travel_both_ways_and_stay_the_same(pair: Pair) -> None:
+    assert pair.ref.ask("me") is pair.ref
+    here = pair.beta.spawn(Echo)
+    assert pair.ref.ask(here) is here
+    asked = pair.alpha.spawn(Obedient)
+    pair.alpha.spawn(Collector, name="box")
+    pair.node.lookup("/box").tell(here)
+    gevent.sleep(0.05)
+    there = pair.alpha.lookup("/box").ask(None)[0]
+    assert there != here
+    assert asked.ask(lambda actor: there.ask("back over the connection")) == (
+        "back over the connection"
+    )
+
+
+def test_lookup_and_spawn_over_there(pair: Pair) -> None:
+    with pytest.raises(ActorNotFound, match="/nobody"):
+        pair.node.lookup("/nobody")
+    spawned = pair.node.spawn(Service, name="spawned")
+    assert pair.alpha.lookup("/spawned").uid == spawned.uid
+    assert pair.beta.spawn(Service, on=pair.node, name="other").ask(1) == 1
+    assert pair.beta.spawn(Service, on=pair.alpha.address).ask(2) == 2
+    with pytest.raises(NameTaken):
+        pair.node.spawn(Service, name="spawned")
+    with pytest.raises(TypeError):
+        pair.node.spawn(Service, "surplus")
+    with pytest.raises(Refused, match="spawnable"):
+        pair.node.spawn(Echo)
+    with pytest.raises(ValueError, match="on="):
+        pair.beta.spawn(Service, on=3)
+
+
+def test_watch_stop_and_join_over_there(pair: Pair) -> None:
+    heard: list[Any] = []
+    watcher = pair.beta.spawn(Obedient)
+    refs = [pair.node.spawn(Service) for _ in range(4)]
+    for ref in refs[:3]:
+        watcher.ask(lambda actor, ref=ref: actor.watch(ref))
+    watcher.ask(lambda actor: actor.become(heard.append))
+    refs[0].tell("stop")
+    refs[1].kill()
+    refs[2].stop()
+    refs[3].stop()
+    gevent.joinall(refs, timeout=3)
+    assert all(ref.ready() for ref in refs)
+    gevent.sleep(0.05)
+    assert {(m.ref, m.reason) for m in heard} == {
+        (refs[0], Reason.NORMAL),
+        (refs[1], Reason.KILLED),
+        (refs[2], Reason.NORMAL),
+    }
+    with pytest.raises(ActorStopped):
+        refs[0].ask(1, timeout=None)
+
+
+def test_watching_what_is_gone_tells_at_once(pair: Pair) -> None:
+    ref = pair.node.spawn(Service)
+    pair.alpha.lookup(ref.path).kill()
+    gevent.sleep(0.02)
+    heard: list[Any] = []
+    watcher = pair.beta.spawn(Obedient)
+    watcher.ask(lambda actor: actor.become(heard.append) or actor.watch(ref))
+    gevent.sleep(0.05)
+    assert [type(m) for m in heard] == [Terminated]
+
+
+def test_links_work_both_ways(pair: Pair) -> None:
+    here = pair.beta.spawn(Obedient, restart="temporary")
+    there = pair.node.spawn(Service)
+    here.ask(lambda actor: actor.link(there))
+    gevent.sleep(0.05)
+    there.kill()
+    here.join(timeout=3)
+    assert isinstance(here.exception, LinkedActorDied)
+
+    here = pair.beta.spawn(Obedient, restart="temporary")
+    there = pair.node.spawn(Service, restart="temporary")
+    here.ask(lambda actor: actor.link(there))
+    gevent.sleep(0.05)
+    here.kill()
+    there.join(timeout=3)
+    assert there.ready()
+
+
+def test_a_shutdown_is_a_visible_end(pair: Pair) -> None:
+    heard: list[Any] = []
+    watcher = pair.beta.spawn(Obedient)
+    watcher.ask(lambda actor: actor.become(heard.append) or actor.watch(pair.ref))
+    pending = pair.ref.ask_nowait(("later", 30), timeout=None)
+    gevent.sleep(0.05)
+    pair.alpha.shutdown()
+    with pytest.raises(ActorStopped):
+        pending.get(timeout=3)
+    gevent.sleep(0.05)
+    assert [(m.ref, m.reason) for m in heard] == [(pair.ref, Reason.SHUTDOWN)]
+    assert [type(event) for event in pair.events] == [NodeUp, NodeDown]
+    assert not pair.node.connected
+    pair.ref.tell("too late")
+    assert isinstance(pair.events[-1], DeadLetter)
+
+
+def test_a_disconnect_is_node_lost_and_a_new_connection_reaches_the_same_actors(
+    pair: Pair,
+) -> None:
+    heard: list[Any] = []
+    watcher = pair.beta.spawn(Obedient)
+    watcher.ask(lambda actor: actor.become(heard.append) or actor.watch(pair.ref))
+    pending = pair.ref.ask_nowait(("later", 30), timeout=None)
+    pair.node.disconnect()
+    with pytest.raises(NodeLost):
+        pending.get(timeout=3)
+    gevent.sleep(0.05)
+    assert [m.reason for m in heard] == [Reason.NODE_LOST]
+    with pytest.raises(NodeLost, match="connect"):
+        pair.ref.ask(1)
+    again = pair.beta.connect(pair.alpha.address)
+    assert again.lookup("/service") is pair.ref
+    assert pair.ref.ask("alive") == "alive"
+
+
+def test_connecting_twice_gives_the_association_that_stands(pair: Pair) -> None:
+    assert pair.beta.connect(pair.alpha.address).name == "alpha"
+    other_way = pair.alpha.address.replace("127.0.0.1", "localhost")
+    assert pair.beta.connect(other_way).name == "alpha"
+    assert len(pair.beta.nodes) == len(pair.alpha.nodes) == 1
+    assert pair.ref.ask("alive") == "alive"
+
+
+def test_both_connect_at_once_and_share_one_association() -> None:
+    with ActorSystem("one", listen=LOOPBACK) as one, ActorSystem("two", listen=LOOPBACK) as two:
+        one.spawn(Echo, name="echo")
+        two.spawn(Echo, name="echo")
+        nodes = gevent.joinall(
+            [gevent.spawn(one.connect, two.address), gevent.spawn(two.connect, one.address)],
+            timeout=5,
+            raise_error=True,
+        )
+        gevent.sleep(0.1)
+        assert len(nodes) == 2
+        assert len(one.nodes) == len(two.nodes) == 1
+        assert one.nodes[0].lookup("/echo").ask(1) == 1
+        assert two.nodes[0].lookup("/echo").ask(2) == 2
+
+
+def test_two_nodes_of_one_name_are_refused_and_a_restarted_one_is_not(pair: Pair) -> None:
+    with ActorSystem("beta") as twin, pytest.raises(HandshakeRefused, match="unique"):
+        twin.connect(pair.alpha.address)
+    with ActorSystem("alpha") as self_named, pytest.raises(HandshakeRefused, match="mine"):
+        self_named.connect(pair.alpha.address)
+    pair.beta.shutdown()
+    gevent.sleep(0.05)
+    with ActorSystem("beta") as restarted:
+        assert restarted.connect(pair.alpha.address).lookup("/service").ask(1) == 1
+
+
+def test_a_node_that_is_not_there_is_unreachable() -> None:
+    with ActorSystem("lonely") as system:
+        with pytest.raises(NodeUnreachable, match="no node answered"):
+            system.connect("tcp://127.0.0.1:1", timeout=0.2)
+        with pytest.raises(ValueError, match="timeout"):
+            system.connect("tcp://127.0.0.1:1", timeout=-1)
+
+
+def test_a_node_that_starts_late_is_waited_for() -> None:
+    with ActorSystem("early") as early, ActorSystem("probe", listen=LOOPBACK) as probe:
+        address = probe.address
+        probe.shutdown()
+        waiting = gevent.spawn(early.connect, address, 5)
+        gevent.sleep(0.1)
+        with ActorSystem("late", listen=address) as late:
+            assert waiting.get(timeout=5).name == "late"
+            assert late.nodes[0].name == "early"
+
+
+@pytest.mark.parametrize(
+    "address", ["tcp://0.0.0.0:0", "tcp://192.0.2.1:0", "tcp://*:0", "tcp://somewhere:1"]
+)
+def test_listening_beyond_loopback_needs_security_said_aloud(address: str) -> None:
+    with pytest.raises(ValueError, match="security="):
+        ActorSystem("open", listen=address)
+
+
+def test_insecure_is_said_aloud() -> None:
+    with ActorSystem("open", listen="tcp://0.0.0.0:0", security=Insecure()) as system:
+        port = system.address.rpartition(":")[2]
+        with ActorSystem("guest") as guest:
+            assert guest.connect(f"tcp://127.0.0.1:{port}").name == "open"
+
+
+@pytest.mark.parametrize("listen", ["nonsense", "http://x:1", 3])
+def test_wrong_addresses_and_securities_are_refused(listen: Any) -> None:
+    with pytest.raises((ValueError, TypeError, AttributeError)):
+        ActorSystem("x", listen=listen)
+    with pytest.raises(TypeError, match="security"):
+        ActorSystem("x", listen=LOOPBACK, security="curve")  # type: ignore[arg-type]
+
+
+def test_ipc_connects_within_the_machine(tmp_path: Any) -> None:
+    with ActorSystem("a", listen=f"ipc://{tmp_path}/socket") as a, ActorSystem("b") as b:
+        a.spawn(Echo, name="echo")
+        assert b.connect(a.address).lookup("/echo").ask("hi") == "hi"
+
+
+def test_curve_admits_who_is_allowed_and_nobody_else(tmp_path: Any) -> None:
+    server, friend, stranger = (generate_keys(tmp_path / name) for name in ("s", "f", "x"))
+    assert load_keys(tmp_path / "s") == server
+    assert server.secret not in repr(server)
+    security = Curve(server, allow=[friend.public])
+    with ActorSystem("vault", listen="tcp://0.0.0.0:0", security=security) as vault:
+        vault.spawn(Echo, name="echo")
+        address = f"tcp://127.0.0.1:{vault.address.rpartition(':')[2]}"
+        with ActorSystem("friend", security=Curve(friend, server_key=server.public)) as system:
+            assert system.connect(address).lookup("/echo").ask("secret") == "secret"
+        with ActorSystem("stranger", security=Curve(stranger, server_key=server.public)) as system:
+            with pytest.raises(HandshakeRefused, match="refused"):
+                system.connect(address, timeout=2)
+            security.permit(stranger.public)
+            assert system.connect(address, timeout=2).name == "vault"
+        security.revoke(stranger.public)
+        with (
+            ActorSystem("again", security=Curve(stranger, server_key=server.public)) as system,
+            pytest.raises(HandshakeRefused, match="refused"),
+        ):
+            system.connect(address, timeout=2)
+        with ActorSystem("plain") as system, pytest.raises((NodeUnreachable, HandshakeRefused)):
+            system.connect(address, timeout=1)
+        with (
+            ActorSystem("nokey", security=Curve(friend)) as system,
+            pytest.raises(ValueError, match="server_key"),
+        ):
+            system.connect(address)
+
+
+def test_a_key_file_that_others_can_read_is_refused(tmp_path: Any) -> None:
+    path = tmp_path / "node.key"
+    generate_keys(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(FileExistsError):
+        generate_keys(path)
+    path.chmod(0o640)
+    with pytest.raises(PermissionError, match="chmod"):
+        load_keys(path)
+
+
+def test_garbage_ends_nothing_but_itself(pair: Pair) -> None:
+    import zmq
+
+    context = zmq.Context()
+    raw = context.socket(zmq.DEALER)
+    raw.setsockopt(zmq.LINGER, 0)
+    raw.connect(pair.alpha.address)
+    for data in (
+        b"",
+        b"garbage",
+        b"\xc1",
+        b"\x94\x03\x01\x00\x90",
+        b"\x96\x00\x63\xa1a\xa1b\xa0\xa0",
+    ):
+        raw.send(data)
+    gevent.sleep(0.1)
+    assert pair.ref.ask("alive") == "alive"
+    assert raw.poll(1000)
+    context.destroy(0)
+
+
+def test_an_unknown_message_type_is_a_dead_letter_over_there_and_an_error_for_a_question(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from actorkit.messages import registry
+
+    dead: list[Any] = []
+    pair.alpha.events.subscribe(DeadLetter, dead.append)
+    monkeypatch.delitem(registry, "Said")
+    pair.ref.tell(Said("ada", "hi"))
+    with pytest.raises(CodecError, match="Said"):
+        pair.ref.ask(Said("ada", "hi"))
+    assert len(dead) == 1
+    assert pair.ref.ask("alive") == "alive"
+
+
+def test_a_full_window_makes_senders_wait_and_loses_nothing(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from actorkit.remote import link
+
+    monkeypatch.setattr(link, "WINDOW_RECORDS", 100)
+    monkeypatch.setattr(link, "MAX_BATCH", 20)
+    pair.alpha.spawn(Collector, name="collector")
+    remote = pair.node.lookup("/collector")
+    for number in range(2000):
+        remote.tell(number)
+    assert remote.ask(None) == list(range(2000))
+
+
+def test_a_silent_peer_is_unresponsive_and_then_lost(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from actorkit import NodeUnresponsive
+
+    seen: list[NodeUnresponsive] = []
+    pair.beta.events.subscribe(NodeUnresponsive, seen.append)
+    monkeypatch.setattr(node_module, "PING", 0.02)
+    monkeypatch.setattr(node_module, "UNRESPONSIVE", 0.05)
+    monkeypatch.setattr(node_module, "SILENCE_LIMIT", 1.5)
+    network: Any = pair.alpha._network
+    monkeypatch.setattr(network._transport, "send_to", lambda identity, frames: None)
+    gevent.sleep(2.5)
+    assert len(seen) == 1
+    assert seen[0].name == "alpha"
+    assert isinstance(pair.events[-1], NodeDown)
+    assert "silent" in pair.events[-1].reason
+
+
+def test_the_inbox_of_a_remote_actor_can_be_put_into(pair: Pair) -> None:
+    from actorkit import NotInActor
+
+    pair.alpha.spawn(Collector, name="collector")
+    remote: ActorRef[Any] = pair.node.lookup("/collector")
+    remote.inbox.put("a")
+    remote.inbox.put_nowait("b")
+    assert remote.ask(None) == ["a", "b"]
+    with pytest.raises(NotInActor):
+        remote.inbox.get()
+    assert remote.name == "collector"
+    assert "alpha@" in repr(remote)
+    assert "alpha" in repr(pair.node)
