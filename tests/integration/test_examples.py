@@ -62,3 +62,9 @@ def test_every_philosopher_eats(philosophers: int) -> None:
 def test_the_fetch_pool_fetches_what_is_in_time() -> None:
     out = run("fetch_pool.py", "--pages", "22", "--workers", "11")
     assert "20 pages fetched, 2 timed out" in out
+
+
+def test_ping_pong_works_between_two_processes() -> None:
+    out = run("ping_pong_remote.py", "--rounds", "5")
+    assert out.count("word=ping") == out.count("word=pong") == 5
+    assert "5 rounds played with <ActorRef actorkit://pong@127.0.0.1:" in out

@@ -1,0 +1,38 @@
+"""Actors that the tests have other processes run."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import gevent
+
+from actorkit import Actor
+
+
+class Worker(Actor):
+    def receive(self, message: Any) -> Any:
+        match message:
+            case "pid":
+                return os.getpid()
+            case ("sleep", seconds):
+                gevent.sleep(seconds)
+            case ("hold the hub", seconds):
+                time.sleep(seconds)
+        return message
+
+
+class Counter(Actor):
+    """Checks that numbers come in order and without a gap."""
+
+    def __init__(self) -> None:
+        self.last = 0
+        self.wrong = 0
+
+    def receive(self, message: Any) -> Any:
+        if message == "report":
+            return (self.last, self.wrong)
+        self.wrong += message != self.last + 1
+        self.last = message
+        return None
