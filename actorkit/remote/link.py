@@ -101,7 +101,8 @@ class Association:
     """One life of the connection to one other node, `peer`.
 
     `on_records(association, records, buffers)` gets what comes in; `on_end(association, reason)` is
-    called once, with the reason in words.
+    called once, with the reason in words; `repair(records, buffers)` mends records that msgpack
+    does not take as they are.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Association:
         dispatcher: Dispatcher,
         on_records: Callable[[Association, list[Any], list[Any]], None],
         on_end: Callable[[Association, str], None],
+        repair: Callable[[list[Any], list[Any]], list[Any]] = lambda records, buffers: records,
     ) -> None:
         self.peer = peer
         self.key = (peer.name, peer.incarnation)
@@ -121,6 +123,7 @@ class Association:
         self._dispatcher = dispatcher
         self._on_records = on_records
         self._on_end = on_end
+        self._repair = repair
         self._sequence = Sequence()
         self._window = Window()
         self._acked = 0
@@ -172,7 +175,11 @@ class Association:
             self._ack_timer.cancel()
             self._ack_timer = None
         seq = self._sequence.next()
-        data = Batch(seq, self._acked, records).write()
+        try:
+            data = Batch(seq, self._acked, records).write()
+        except (OverflowError, ValueError):
+            records = self._repair(records, buffers)
+            data = Batch(seq, self._acked, records).write()
         size = len(data) + sum(len(buffer) for buffer in buffers)
         self._window.sent(seq, len(records) // 2, size)
         self.send([data, *buffers])

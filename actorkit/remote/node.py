@@ -62,8 +62,7 @@ PLAIN, TUPLE, ERROR, PACKED = 0, 1, 2, 3
 ASK = 4
 
 _SCALARS = frozenset({int, float, bool, type(None), str, bytes})
-_FLAT = _SCALARS - {int, bytes}
-_MIN, _MAX = -(1 << 63), 1 << 63
+_TEXT = frozenset({str})
 
 
 class Watched:
@@ -145,13 +144,34 @@ class Peer:
     def encode(self, value: Any) -> tuple[int, Any]:
         """How `value` travels: as it is, as a flat tuple, or packed by the codec."""
         kind = type(value)
-        if kind in _FLAT or (kind is int and _MIN <= value < _MAX):
-            return PLAIN, value
-        if kind is tuple and _is_flat(value):
-            return TUPLE, value
-        if kind is dict and _is_flat(value.values()) and set(map(type, value)) <= {str}:
+        if kind in _SCALARS:
+            if kind is not bytes or len(value) < BIG:
+                return PLAIN, value
+        elif kind is tuple:
+            if _SCALARS.issuperset(map(type, value)):
+                return TUPLE, value
+        elif kind is dict:
+            if _SCALARS.issuperset(map(type, value.values())) and _TEXT.issuperset(
+                map(type, value)
+            ):
+                return PLAIN, value.copy()
+        elif kind is list and _SCALARS.issuperset(map(type, value)):
             return PLAIN, value.copy()
         return PACKED, self.network.codec.pack(value, self.association.buffers)
+
+    def repair(self, records: list[Any], buffers: list[Any]) -> list[Any]:
+        """Pack what looked plain and is not: integers of more than 64 bits."""
+        mended = []
+        for head, body in zip(records[::2], records[1::2], strict=True):
+            code = head if head >= 0 else -head - 1
+            content = body[1] if head >= 0 and head & ASK else body
+            if code & 3 in (PLAIN, TUPLE):
+                code |= PACKED
+                content = self.network.codec.pack(content, buffers)
+            if head >= 0 and head & ASK:
+                content = [body[0], content]
+            mended += [code if head >= 0 else -code - 1, content]
+        return mended
 
     def _wait_for_room(self) -> None:
         network = self.network
@@ -384,16 +404,6 @@ class Answer:
 
     def settle(self, value: Any, error: BaseException | None) -> None:
         self._peer.reply(self._number, value, error)
-
-
-def _is_flat(values: Iterable[Any]) -> bool:
-    """Whether these are scalars that travel as they are."""
-    kinds = set(map(type, values))
-    if not kinds <= _SCALARS:
-        return False
-    if int in kinds and not all(_MIN <= v < _MAX for v in values if type(v) is int):
-        return False
-    return bytes not in kinds or all(len(v) < BIG for v in values if type(v) is bytes)
 
 
 def _dead(peer: Peer, uid: int) -> RemoteRef:
@@ -629,7 +639,14 @@ class Network:
 
     def _stand(self, wire: Wire, who: Hello | Welcome, address: str, session: str) -> Peer:
         """The association stands."""
-        association = Association(wire, who, self.dispatcher, self._take, self._ended)
+        association = Association(
+            wire,
+            who,
+            self.dispatcher,
+            self._take,
+            self._ended,
+            lambda records, buffers: peer.repair(records, buffers),
+        )
         peer = Peer(self, association, address, session)
         self.peers[association.key] = peer
         self._wires[wire] = peer

@@ -59,12 +59,11 @@ class _Drained:
     def drain(self) -> None:
         self._look_planned = False
         for _ in range(DRAIN):
-            if self.closed:
+            # Asking first costs a tenth of being refused by an exception.
+            if self.closed or not self.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
                 return
             try:
-                frames = self.socket.recv_multipart(zmq.NOBLOCK, copy=True)
-            except zmq.Again:
-                return
+                frames = self.socket.recv_multipart(zmq.NOBLOCK)
             except zmq.ZMQError:
                 return
             self._on_frames(frames)

@@ -117,7 +117,8 @@ def test_ask_comes_back_with_equal_values(pair: Pair) -> None:
 def test_tells_keep_their_order_and_none_is_lost(pair: Pair) -> None:
     collector = pair.alpha.spawn(Collector, name="collector")
     remote = pair.node.lookup("/collector")
-    sent = [n if n % 3 else ("n", n, [n]) if n % 2 else ("n", n) for n in range(5000)]
+    sent: list[Any] = [n if n % 3 else ("n", n, [n]) if n % 2 else ("n", n) for n in range(5000)]
+    sent[2500] = (1 << 80, "big")
     for value in sent:
         remote.tell(value)
     assert remote.ask(None) == sent
