@@ -37,7 +37,7 @@ A = TypeVar("A", bound="Actor")
 class Actor:
     """An object with private state, an inbox and a parent that supervises it.
 
-    Subclass it, write `receive`, and start it with `spawn`:
+    Subclass it, write `receive`, and start it with `spawn`::
 
         class Counter(Actor):
             def __init__(self, start=0):

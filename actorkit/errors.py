@@ -108,7 +108,7 @@ class NotInActor(ActorError):
 class Refused(ActorError):
     """Raise it, or a subclass, in `receive` or a method: the asker alone gets it.
 
-    It is an answer and not a failure: no supervision, no restart.
+    It is an answer and not a failure: no supervision, no restart::
 
         class Overdrawn(Refused): ...
 

@@ -105,7 +105,7 @@ Subscriber = Any  # an ActorRef, or a callable of one event
 
 
 class EventStream:
-    """Publish and subscribe by type of event.
+    """Publish and subscribe by type of event::
 
         system.events.subscribe(DeadLetter | ActorFailed, print)
         system.events.subscribe(ActorStopped, audit_ref)

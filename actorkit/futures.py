@@ -13,7 +13,7 @@ __all__ = ["Future"]
 
 
 class Future(AsyncResult, Generic[T]):  # type: ignore[type-arg]  # generic in stubs only
-    """An answer that may still come. `gevent.wait([...])` and `gevent.joinall` take it.
+    """An answer that may still come. `gevent.wait([...])` and `gevent.joinall` take it::
 
         future = ref.ask_nowait("work")
         ...

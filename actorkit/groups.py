@@ -12,7 +12,7 @@ __all__ = ["Groups"]
 
 
 class Groups:
-    """The groups of one system, `system.groups`. A group exists while it has members.
+    """The groups of one system, `system.groups`. A group exists while it has members::
 
         system.groups.join("room:42", ref)
         system.groups.publish("room:42", ("said", "hello"))

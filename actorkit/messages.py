@@ -64,7 +64,7 @@ def message(cls: type[T], /) -> type[T]: ...
 def message(*, name: str) -> Callable[[type[T]], type[T]]: ...
 @dataclass_transform(frozen_default=True)
 def message(cls: type[Any] | None = None, /, *, name: str | None = None) -> Any:
-    """Make a class a frozen, slotted dataclass that may be sent to other nodes.
+    """Make a class a frozen, slotted dataclass that may be sent to other nodes::
 
         @message
         class Said:

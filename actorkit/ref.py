@@ -79,7 +79,7 @@ class ActorRef(Generic[A]):
         self._cast(Call(name, args, kwargs or None))
 
     def proxy(self, timeout: float | None = ASK_TIMEOUT) -> A:
-        """The actor's public methods as blocking calls, typed as the actor's own class.
+        """The actor's public methods as blocking calls, typed as the actor's own class::
 
             account = system.spawn(Account).proxy()
             balance = account.deposit(10)

@@ -42,7 +42,7 @@ def pool(
     shutdown: float = 5.0,
     **kwargs: Any,
 ) -> Pool:
-    """`size` actors `cls(*args, **kwargs)` as the members of a router, and its children.
+    """`size` actors `cls(*args, **kwargs)` as the members of a router, and its children::
 
         workers = system.spawn(RoundRobin, pool(4, Worker), name="workers")
 

@@ -48,7 +48,7 @@ class Guardian(Actor):
 
 
 class ActorSystem:
-    """A tree of actors in this thread's gevent hub. A context manager:
+    """A tree of actors in this thread's gevent hub. A context manager::
 
         with ActorSystem("demo") as system:
             greeter = system.spawn(Greeter, name="greeter")

@@ -4,7 +4,7 @@ Made by a `Cell` on first need. Each step that runs user code (`on_start`, `on_s
 instance, `on_child_failure`) is a *signal*: a function in `signals` that runs as a turn of the
 actor, ahead of its messages and never beside them. Everything else here is bookkeeping that does
 not block, done by whoever causes it. So a parent that is busy does not hold up the restart of its
-children, unless it wants to judge their failures itself.
+children, unless it wants to judge their failures itself::
 
     STARTING -> RUNNING -> FAILED -> RESTARTING -> RUNNING ...
         any of them -> STOPPING -> STOPPED

@@ -37,7 +37,7 @@ class Insecure:
 
 
 class Curve:
-    """Encryption and mutual authentication by CURVE.
+    """Encryption and mutual authentication by CURVE::
 
         security = Curve(load_keys("alpha.key"), allow=[beta_public_key])      # who listens
         security = Curve(load_keys("beta.key"), server_key=alpha_public_key)   # who connects
