@@ -119,7 +119,7 @@ class Association:
         self.alive = True
         #: When the other side was last heard of, on the dispatcher's clock.
         self.heard = dispatcher.clock()
-        self._wire = wire
+        self.wire = wire
         self._dispatcher = dispatcher
         self._on_records = on_records
         self._on_end = on_end
@@ -194,7 +194,7 @@ class Association:
 
     def send(self, frames: list[Any]) -> None:
         try:
-            self._wire.send(frames)
+            self.wire.send(frames)
         except OSError as error:
             self.end(f"the connection broke: {error}")
 
@@ -249,10 +249,10 @@ class Association:
         self.alive = False
         if tell:
             with suppress(OSError):
-                self._wire.send([Goodbye(reason).write()])
+                self.wire.send([Goodbye(reason).write()])
         if self._ack_timer is not None:
             self._ack_timer.cancel()
-        self._wire.close()
+        self.wire.close()
         for waiter in self._waiting:
             self._dispatcher.schedule(waiter)
         self._waiting.clear()

@@ -670,7 +670,7 @@ class Network:
 
     def _ended(self, association: Association, reason: str) -> None:
         peer = self.peers.pop(association.key, None)
-        self._wires.pop(association._wire, None)
+        self._wires.pop(association.wire, None)
         if peer is not None:
             self.system.events.publish(NodeDown(peer.name, peer.address, reason))
             get_logger(system=self.system.name).info("node down", node=peer.name, reason=reason)
