@@ -86,6 +86,8 @@ class Timers:
 
     def close(self) -> None:
         """Forget every timer and free the loop's."""
+        for _, _, timer in self._heap:
+            timer.action = None
         self._heap.clear()
         self._dead = 0
         self._disarm()
@@ -148,6 +150,9 @@ class TimeoutWheel:
         entry.bucket = bucket
 
     def _expire(self, tick: int) -> None:
-        for entry in self._buckets.pop(tick):
+        bucket = self._buckets.pop(tick)
+        while bucket:  # an entry that expires may settle others
+            entry = next(iter(bucket))
+            del bucket[entry]
             entry.bucket = None
             entry.expire()

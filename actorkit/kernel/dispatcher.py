@@ -352,6 +352,8 @@ class Dispatcher:
             worker = self.active = parked.pop() if parked else Worker(self)
             worker.switch()
         else:
+            if self.fresh:  # perhaps nothing is to run, and no pump to file them
+                self._file_timeouts()
             self.hub.switch()
 
     def hand_to(self, worker: Worker, target: greenlet) -> None:

@@ -73,6 +73,7 @@ class Life:
         "deferred",
         "ending_within",
         "error",
+        "farewell",
         "front",
         "held",
         "history",
@@ -116,6 +117,8 @@ class Life:
         self.tasks: dict[Greenlet[..., Any], None] = {}
         #: True once its end has a time limit.
         self.ending_within = False
+        #: True while `on_stop` runs: its children have ended, and it gets no new ones.
+        self.farewell = False
         self._to_stop: list[Cell] = []
         self.deferred: weakref.WeakSet[Any] | None = None
         self.history = History()
@@ -381,11 +384,20 @@ class Life:
 
         self.signal(fail)
 
+    @property
+    def escalated(self) -> bool:
+        """Whether its failure became its parent's."""
+        return self.error is not None and self.regroup is None
+
     def resume(self) -> None:
         """Go on with the next message as if nothing had happened."""
         cell = self.cell
         if cell._state is State.FAILED:
             cell._state = RUNNING
+            for child in list(self.children.values()):
+                life = child._life
+                if child._state is State.FAILED and life is not None and life.escalated:
+                    life.order_stop(Reason.FAILED, life.error)
             if cell._spec.process:
                 self.signal(self._run_process)
             elif self.held:
@@ -478,6 +490,7 @@ class Life:
         instance = self.cell._instance
         if instance is None or not self.cell._spec.on_stop:
             return
+        self.farewell = True
         try:
             instance.on_stop(reason)
         except GreenletExit:
@@ -487,6 +500,7 @@ class Life:
         except BaseException:
             self.get_log().exception("on_stop failed")
         finally:
+            self.farewell = False
             self._clean()
 
     def _abandon(self) -> None:
@@ -540,7 +554,10 @@ class Life:
         for observer in self.observers:
             cell._dispatcher.loop.run_callback(observer, cell)
         self.observers.clear()
-        if self.regroup is not None:
+        halted, self._halted = self._halted, None
+        if halted is not None:
+            halted()
+        elif self.regroup is not None:
             self.regroup.member_ended(cell)
         if cell._parent is not None:
             parent = cell._parent._get_life()
@@ -654,7 +671,7 @@ class Life:
             then()
             return
         self._halted = then
-        self._start_clock(cell._spec.shutdown, self.interrupt)
+        self._start_clock(cell._spec.shutdown, self._halt_overdue)
 
         def halt() -> None:
             if self._halted is None:
@@ -664,6 +681,11 @@ class Life:
             self.stop_children(lambda: self.signal(lambda: self._halt_done(reason)))
 
         self.signal(halt)
+
+    def _halt_overdue(self) -> None:
+        """The instance has not ended in its time: it is thrown out, and at last abandoned."""
+        self._start_clock(KILL_GRACE, self._abandon)
+        self.interrupt()
 
     def _halt_done(self, reason: Reason) -> None:
         then = self._halted

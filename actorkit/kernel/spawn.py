@@ -39,6 +39,8 @@ def spawn(
         raise SystemStopped(f"cannot start {spec.cls.__name__}: {host.name!r} is shutting down")
     life = parent._life
     siblings = (parent._get_life() if life is None else life).children
+    if life is not None and life.farewell:
+        raise SystemStopped(f"{parent.path} is ending; start children before on_stop")
     uid = next(_uids)
     key: str | int = uid
     if name is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ActorError
 from ..messages import Reason
-from ..supervision import Action, Directive, OneForOne, Strategy, decide
+from ..supervision import Action, Decision, Directive, OneForOne, Strategy, decide
 from .cell import STOPPED, Cell, State
 
 if TYPE_CHECKING:
@@ -65,8 +65,9 @@ def _apply(
     strategy: Strategy = _DEFAULT if parent._instance is None else parent._instance.supervision
     record = life if strategy.grouped and cell._spec.restart != "temporary" else child
     dispatcher = parent._dispatcher
-    try:
-        decision = decide(
+
+    def decided(directive: Directive | None) -> Decision:
+        return decide(
             strategy,
             record.history,
             dispatcher.clock(),
@@ -75,6 +76,11 @@ def _apply(
             directive=directive,
             rand=dispatcher.random(),
         )
+
+    try:
+        decision = decided(directive)
+        if decision.action is Action.RESUME and child.regroup is not None:
+            decision = decided(Directive.RESTART)  # a half-made instance cannot go on
     except Exception as decide_error:
         life.get_log().exception("supervision could not decide; escalating")
         _escalate(life, cell, error or decide_error)
@@ -101,6 +107,7 @@ def _escalate(life: Life, cell: Cell, error: BaseException) -> None:
         cell._get_life().get_log().critical("actor failed for good", error=repr(error))
         cell._get_life().order_stop(Reason.FAILED, error)
     else:
+        cell._get_life().error = error
         life.fail_soon(error)
 
 
@@ -111,7 +118,18 @@ class Regroup:
     `Regroup`, which takes over the members that have not begun anew.
     """
 
-    __slots__ = ("culprit", "error", "halting", "life", "members", "revives", "reviving", "waiting")
+    __slots__ = (
+        "culprit",
+        "ending",
+        "error",
+        "halting",
+        "life",
+        "members",
+        "ready_at",
+        "revives",
+        "reviving",
+        "waiting",
+    )
 
     def __init__(
         self,
@@ -137,12 +155,9 @@ class Regroup:
         for cell in self.members:
             cell._get_life().regroup = self
         dispatcher = life.cell._dispatcher
-        ready_at = dispatcher.clock() + delay
-        for cell in list(self.halting):
-            # OTP: a temporary sibling ends with the group and does not come back.
-            if cell is not culprit and cell._spec.restart == "temporary":
-                cell._get_life().order_stop(Reason.SHUTDOWN, within=cell._spec.shutdown)
-        self._halt_next(ready_at)
+        self.ready_at = dispatcher.clock() + delay
+        self.ending: Cell | None = None
+        self._halt_next()
 
     def cancel(self) -> list[Cell]:
         """Go no further; returns the members that have not begun anew."""
@@ -159,10 +174,13 @@ class Regroup:
 
     def member_ended(self, cell: Cell) -> None:
         """A member ended for good: go on without it."""
-        if cell is self.waiting:
+        if cell is self.ending:
+            self.ending = None
+            self._halt_next()
+        elif cell is self.waiting:
             self._revive_next()
 
-    def _halt_next(self, ready_at: float) -> None:
+    def _halt_next(self) -> None:
         if not self.members:
             return
         while self.halting:
@@ -174,10 +192,15 @@ class Regroup:
                 reason = Reason.NORMAL if self.error is None else Reason.FAILED
             if cell._state is State.RESTARTING and cell._instance is None:
                 continue
-            cell._get_life().halt(reason, lambda: self._halt_next(ready_at))
+            if cell is not self.culprit and cell._spec.restart == "temporary":
+                # OTP: a temporary sibling ends with the group and does not come back.
+                self.ending = cell
+                cell._get_life().order_stop(Reason.SHUTDOWN, within=cell._spec.shutdown)
+            else:
+                cell._get_life().halt(reason, self._halt_next)
             return
         dispatcher = self.life.cell._dispatcher
-        delay = ready_at - dispatcher.clock()
+        delay = self.ready_at - dispatcher.clock()
         self.revives = True
         self.reviving = deque(self.members)
         if delay > 0:

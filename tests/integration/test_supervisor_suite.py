@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import gevent
 import pytest
+from gevent.event import Event
 from structlog.testing import capture_logs
 
 from actorkit import (
@@ -24,7 +25,7 @@ from actorkit import (
     Strategy,
     Terminated,
 )
-from tests.actors import settle
+from tests.actors import Obedient, settle
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -620,3 +621,410 @@ def test_the_backoff_delays_the_second_restart(system: ActorSystem) -> None:
     (info,) = [info for info in system.tree() if info.path == child.path]
     assert info.state == "restarting"
     assert child.ask("alive") == "alive"
+
+
+def test_a_sibling_that_catches_its_kill_does_not_hold_the_group_up_for_ever(
+    system: ActorSystem,
+) -> None:
+    log: Log = []
+    parent = system.spawn(Parent, "parent", log, [("a", "transient")], OneForAll(backoff=None))
+    (a,) = parent.ask("children")
+    stubborn = parent.ask(lambda actor: actor.spawn(Stubborn, shutdown=0.02))
+    settle(a)
+    stubborn.tell("go")
+    settle()
+    a.tell("fail")
+    assert a.ask("alive", timeout=1.8) == "alive"
+
+
+def test_a_temporary_sibling_ends_in_its_place_in_the_row(system: ActorSystem) -> None:
+    class Slow(Child):
+        def on_stop(self, reason: Reason) -> None:
+            gevent.sleep(0.02)
+            super().on_stop(reason)
+
+    log: Log = []
+    parent = system.spawn(Parent, "parent", log, [("a", "transient")], OneForAll(backoff=None))
+    (a,) = parent.ask("children")
+    temporary = parent.ask(lambda actor: actor.spawn(Slow, "t", log, restart="temporary"))
+    last = parent.ask(lambda actor: actor.spawn(Slow, "last", log))
+    settle(a, temporary, last)
+    log.clear()
+    a.tell("fail")
+    assert [ref.ask("alive") for ref in (a, last)] == ["alive"] * 2
+    temporary.join(timeout=2)
+    assert [entry[:2] for entry in log] == [
+        ("last", "stop"),
+        ("t", "stop"),
+        ("a", "stop"),
+        *((label, event) for label in ("a", "last") for event in ("init", "restart", "start")),
+    ]
+
+
+RESUME_OS_ERRORS: dict[str, Any] = {
+    "intensity": 5,
+    "backoff": None,
+    "decide": lambda error: Directive.RESUME if isinstance(error, OSError) else Directive.RESTART,
+}
+
+
+@pytest.mark.parametrize("hook", ["init", "start", "restart"])
+@pytest.mark.parametrize("strategy", [OneForOne, OneForAll, RestForOne])
+def test_resume_after_a_failed_restart_leaves_nobody_half_made(
+    system: ActorSystem, strategy: type[Strategy], hook: str
+) -> None:
+    log: Log = []
+    Flaky.fails = {}
+    parent = system.spawn(Parent, "parent", log, [], strategy(**RESUME_OS_ERRORS))
+    flaky = parent.ask(lambda actor: actor.spawn(Flaky, "flaky", log))
+    last = parent.ask(lambda actor: actor.spawn(Child, "last", log))
+    settle(flaky, last)
+    Flaky.fails = {hook: 1}
+    flaky.tell("fail")
+    settle()
+    assert Flaky.fails == {hook: 0}
+    states = {info.path: info.state for info in system.tree()}
+    assert set(states.values()) == {"running"}
+    assert flaky.ready() or flaky.ask(lambda actor: type(actor), timeout=1) is Flaky
+    assert last.ask(lambda actor: type(actor), timeout=1) is Child
+
+
+@pytest.mark.parametrize("leaf_restart", ["permanent", "temporary"])
+def test_a_child_that_escalated_to_a_resumed_parent_is_not_left_hanging(
+    system: ActorSystem, leaf_restart: str
+) -> None:
+    log: Log = []
+    resume = OneForOne(backoff=None, decide=lambda error: Directive.RESUME)
+    escalate = OneForOne(decide=lambda error: Directive.ESCALATE)
+    top = system.spawn(Parent, "top", log, [], resume)
+    children = [("leaf", leaf_restart)]
+    middle = top.ask(lambda actor: actor.spawn(Parent, "middle", log, children, escalate))
+    (leaf,) = middle.ask("children")
+    leaf.tell("fail")
+    settle()
+    assert middle.ask("alive") == "alive"
+    assert {info.state for info in system.tree()} == {"running"}
+
+
+@pytest.mark.parametrize("restart", ["transient", "temporary"])
+def test_a_child_started_in_on_stop_is_refused_or_ends_with_its_parent(
+    system: ActorSystem, restart: str
+) -> None:
+    late: list[ActorRef[Any]] = []
+
+    class Sower(Child):
+        def on_stop(self, reason: Reason) -> None:
+            late.append(self.spawn(Child, "late", self.life, name="late"))
+
+    log: Log = []
+    sower = system.spawn(Sower, "sower", log, restart=restart)
+    sower.tell("fail")
+    settle()
+    assert all(ref.ready() for ref in late)
+    assert [info.cls for info in system.tree()] == [Sower] * (restart == "transient")
+
+
+def test_children_of_an_init_that_failed_are_ended_before_the_next_try(
+    system: ActorSystem,
+) -> None:
+    log: Log = []
+
+    class Sower(Flaky):
+        def __init__(self, label: str, log: Log) -> None:
+            self.seed = self.spawn(Child, "seed", log, name="seed")
+            super().__init__(label, log)
+
+    Flaky.fails = {}
+    sower = system.spawn(Sower, "sower", log)
+    settle(sower)
+    Flaky.fails = {"init": 1}
+    sower.tell("fail")
+    assert sower.ask("alive") == "alive"
+    settle()
+    assert [info.path for info in system.tree()] == [sower.path, f"{sower.path}/seed"]
+    events = [entry[1] for entry in log if entry[0] == "seed"]
+    assert (events.count("init"), events.count("stop")) == (3, 2)
+
+
+@pytest.mark.parametrize("hook", ["__init__", "on_restart", "on_start"])
+@pytest.mark.parametrize("order", ["stop", "kill", "drain"])
+def test_an_order_while_a_restart_is_blocked_is_final_and_the_group_goes_on(
+    system: ActorSystem, hook: str, order: str
+) -> None:
+    gate, entered = Event(), Event()
+    gate.set()
+
+    def block(where: str) -> None:
+        if where == hook and not gate.is_set():
+            entered.set()
+            gate.wait()
+
+    class Slow(Child):
+        def __init__(self, label: str, log: Log) -> None:
+            super().__init__(label, log)
+            block("__init__")
+
+        def on_restart(self, error: BaseException | None) -> None:
+            block("on_restart")
+
+        def on_start(self) -> None:
+            block("on_start")
+
+    log: Log = []
+    parent = system.spawn(Parent, "parent", log, [], OneForAll(backoff=None))
+    slow = parent.ask(lambda actor: actor.spawn(Slow, "slow", log, restart="permanent"))
+    last = parent.ask(lambda actor: actor.spawn(Child, "last", log))
+    settle(slow, last)
+    gate.clear()
+    last.tell("fail")
+    assert entered.wait(2)
+    if order == "kill":
+        slow.kill()
+    else:
+        slow.stop(drain=order == "drain")
+        gate.set()
+    slow.join(timeout=2)
+    assert slow.ready()
+    assert last.ask("alive") == "alive"
+    assert {info.state for info in system.tree()} == {"running"}
+
+
+def test_a_drain_stop_during_the_backoff_comes_after_what_is_queued(system: ActorSystem) -> None:
+    backoff = Backoff(first=0.05, jitter=0.0)
+    _, _, (child,) = family(system, OneForOne(backoff=backoff), ("a", "permanent"))
+    child.tell("fail")
+    settle()
+    answers = [child.ask_nowait(number) for number in range(3)]
+    child.stop(drain=True)
+    late = child.ask_nowait("late")
+    assert [answer.get(timeout=2) for answer in answers] == [0, 1, 2]
+    with pytest.raises(ActorStopped):
+        late.get(timeout=2)
+    child.join(timeout=2)
+    assert child.successful()
+
+
+@pytest.mark.parametrize("order", ["stop", "kill"])
+def test_an_order_to_the_parent_during_the_backoff_ends_all(
+    system: ActorSystem, order: str
+) -> None:
+    waiting = OneForAll(backoff=Backoff(first=60))
+    log, parent, children = family(system, waiting, ("a", "permanent"), ("b", "permanent"))
+    children[0].tell("fail")
+    settle()
+    getattr(parent, order)()
+    parent.join(timeout=2)
+    assert parent.ready()
+    assert all(child.ready() for child in children)
+    assert [log.count((label, "init")) for label in "ab"] == [1, 1]
+
+
+def test_an_on_stop_that_raises_does_not_hinder_the_restart(system: ActorSystem) -> None:
+    class Rude(Child):
+        def on_stop(self, reason: Reason) -> None:
+            super().on_stop(reason)
+            raise LookupError("on_stop")
+
+    log: Log = []
+    parent = system.spawn(Parent, "parent", log, [], OneForAll(backoff=None))
+    refs = [parent.ask(lambda actor, label=label: actor.spawn(Rude, label, log)) for label in "ab"]
+    settle(*refs)
+    refs[0].tell("fail")
+    assert [ref.ask("alive") for ref in refs] == ["alive"] * 2
+    assert [entry for entry in log if entry[1] == "stop"] == [
+        ("b", "stop", Reason.SHUTDOWN),
+        ("a", "stop", Reason.FAILED),
+    ]
+
+
+def test_siblings_get_the_culprits_very_error(system: ActorSystem) -> None:
+    errors: list[BaseException | None] = []
+
+    class Curious(Child):
+        def on_restart(self, error: BaseException | None) -> None:
+            errors.append(error)
+
+    log: Log = []
+    parent = system.spawn(Parent, "parent", log, [], OneForAll(backoff=None))
+    refs = [
+        parent.ask(lambda actor, label=label: actor.spawn(Curious, label, log)) for label in "ab"
+    ]
+    settle(*refs)
+    with pytest.raises(RuntimeError) as caught:
+        refs[1].ask("fail")
+    settle(*refs)
+    assert errors == [caught.value, caught.value]
+
+
+def test_a_permanent_childs_normal_end_restarts_without_an_error(system: ActorSystem) -> None:
+    log, _, (a, b) = family(
+        system, STRATEGIES["one_for_all"], ("a", "permanent"), ("b", "transient")
+    )
+    log.clear()
+    a.tell("stop")
+    settle(a, b)
+    assert ("a", "stop", Reason.NORMAL) in log
+    assert [entry for entry in log if entry[1] == "restart"] == [
+        ("a", "restart", "NoneType"),
+        ("b", "restart", "NoneType"),
+    ]
+
+
+def test_a_siblings_stash_outlives_the_restart_of_the_group(system: ActorSystem) -> None:
+    got: list[Any] = []
+
+    class Hoarder(Child):
+        def receive(self, message: Any) -> None:
+            if isinstance(message, int) and not got:
+                self.stash()
+            else:
+                got.append(message)
+
+    log: Log = []
+    parent = system.spawn(Parent, "parent", log, [("a", "transient")], OneForAll(backoff=None))
+    (a,) = parent.ask("children")
+    hoarder = parent.ask(lambda actor: actor.spawn(Hoarder, "hoarder", log))
+    for message in (1, 2, "first", 3):
+        hoarder.tell(message)
+    settle(a)
+    assert got == ["first", 3]
+    a.tell("fail")
+    settle(a)
+    assert got == ["first", 3, 1, 2]
+
+
+def test_a_failure_puts_the_stash_in_front_of_what_is_queued(system: ActorSystem) -> None:
+    got: list[int] = []
+    instances: list[int] = []
+
+    class Hoarder(Actor):
+        def __init__(self) -> None:
+            instances.append(1)
+
+        def receive(self, message: Any) -> None:
+            if message == "fail":
+                raise RuntimeError
+            if len(instances) == 1:
+                self.stash()
+            else:
+                got.append(message)
+
+    class Keeper(Obedient):
+        supervision = OneForOne(backoff=None)
+
+    hoarder = system.spawn(Keeper).ask(lambda actor: actor.spawn(Hoarder))
+    for message in (1, 2, "fail", 3, 4):
+        hoarder.tell(message)
+    settle()
+    assert got == [1, 2, 3, 4]
+
+
+def test_a_process_that_waits_for_mail_is_restarted_with_its_group(system: ActorSystem) -> None:
+    class Process(Child):
+        def run(self) -> None:
+            while True:
+                self.life.append((self.label, "got", self.inbox.get()))
+
+    log: Log = []
+    parent = system.spawn(Parent, "parent", log, [("a", "transient")], OneForAll(backoff=None))
+    (a,) = parent.ask("children")
+    process = parent.ask(lambda actor: actor.spawn(Process, "p", log))
+    process.tell(1)
+    settle(a)
+    a.tell("fail")
+    process.tell(2)
+    assert a.ask("alive") == "alive"
+    process.tell(3)
+    settle()
+    events = [entry[1:] for entry in log if entry[0] == "p"]
+    assert [event for event in events if event[0] == "got"] == [("got", 1), ("got", 2), ("got", 3)]
+    assert [event for event in events if event[0] != "got"] == [
+        ("init",),
+        ("start",),
+        ("stop", Reason.SHUTDOWN),
+        ("init",),
+        ("restart", "RuntimeError"),
+        ("start",),
+    ]
+
+
+def test_a_child_fails_and_returns_while_its_parent_is_still_starting(system: ActorSystem) -> None:
+    log: Log = []
+
+    class Starting(Parent):
+        def on_start(self) -> None:
+            self.refs[0].tell("fail")
+            assert self.refs[0].ask("alive") == "alive"
+            super().on_start()
+
+    parent = system.spawn(
+        Starting, "parent", log, [("a", "transient")], OneForOne(backoff=None), restart="temporary"
+    )
+    (a,) = parent.ask("children")
+    assert log.index(("a", "restart", "RuntimeError")) < log.index(("parent", "start"))
+    assert a.ask("alive") == "alive"
+
+
+def test_on_child_failure_is_not_asked_about_a_normal_end(system: ActorSystem) -> None:
+    log, judge, child = court(system, lambda child, error: Directive.ESCALATE)
+    child.tell("stop")
+    child.join(timeout=2)
+    assert child.successful()
+    assert judge.ask("alive") == "alive"
+    assert not [entry for entry in log if entry[0] == "judged"]
+
+
+def test_resume_keeps_the_instance_its_state_and_the_queue(system: ActorSystem) -> None:
+    log, _, child = court(system, lambda child, error: Directive.RESUME)
+    child.ask(lambda actor: setattr(actor, "mark", 7))
+    child.tell("fail")
+    child.tell("fail")
+    assert child.ask(lambda actor: actor.mark) == 7
+    assert [entry for entry in log if entry[:2] == ("child", "stop")] == []
+    assert {info.restarts for info in system.tree()} == {0}
+
+
+def test_watchers_hear_of_the_end_once_and_of_restarts_never(system: ActorSystem) -> None:
+    heard: list[Any] = []
+    strategy = OneForOne(intensity=2, backoff=None)
+    _, parent, (child,) = family(system, strategy, ("a", "permanent"))
+    watcher = system.spawn(Obedient)
+    watcher.ask(lambda actor: (actor.become(heard.append), actor.watch(child)))
+    for _ in range(2):
+        child.tell("fail")
+    child.ask("alive")
+    assert heard == []
+    child.tell("fail")
+    parent.join(timeout=2)
+    settle()
+    assert [(type(message), message.ref) for message in heard] == [(Terminated, child)]
+
+
+def test_an_end_by_the_directive_stop_is_a_failure_for_good(system: ActorSystem) -> None:
+    ends: list[ActorStopped] = []
+    system.events.subscribe(ActorStopped, ends.append)
+    strategy = OneForOne(decide=lambda error: Directive.STOP)
+    _, parent, (child,) = family(system, strategy, ("a", "permanent"))
+    child.tell("fail")
+    child.join(timeout=2)
+    settle()
+    assert isinstance(child.exception, RuntimeError)
+    assert [(end.ref, end.reason) for end in ends] == [(child, Reason.FAILED)]
+    assert parent.ask("alive") == "alive"
+
+
+def test_a_group_restarts_although_a_member_was_ordered_to_stop_meanwhile(
+    system: ActorSystem,
+) -> None:
+    log, _, (a, b, c) = family(
+        system, STRATEGIES["one_for_all"], *((label, "permanent") for label in "abc")
+    )
+    c.tell(lambda actor: gevent.sleep(0.03))
+    settle()
+    a.tell("fail")
+    settle()
+    b.stop()
+    assert [ref.ask("alive") for ref in (a, c)] == ["alive"] * 2
+    b.join(timeout=2)
+    assert b.ready()
+    assert [log.count((label, "init")) for label in "abc"] == [2, 1, 2]

@@ -271,7 +271,6 @@ def restarting(system: ActorSystem) -> ActorRef[Any]:
 STYLES: dict[str, Callable[[ActorRef[Any]], Any]] = {
     "ask": lambda ref: ref.ask(str, timeout=0.03),
     "ask_nowait": lambda ref: ref.ask_nowait(str, timeout=0.03).get(),
-    "call": lambda ref: ref.call("method", timeout=0.03),
     "proxy": lambda ref: ref.proxy(timeout=0.03).method(),
 }
 
