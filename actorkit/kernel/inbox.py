@@ -71,13 +71,14 @@ class Inbox:
 class _Putter(Waiter):
     """A sender that waits for room."""
 
-    __slots__ = ("dispatcher", "expired", "message")
+    __slots__ = ("dispatcher", "error", "expired", "message")
 
     def __init__(self, message: Any, dispatcher: Dispatcher) -> None:
         super().__init__()
         self.message = message
         self.dispatcher = dispatcher
         self.expired = False
+        self.error: Exception | None = None
 
     def release(self) -> None:
         """Its message has a place, or nobody to go to: the sender goes on."""
@@ -148,9 +149,12 @@ class Box:
     def take(self, match: Callable[[Any], bool] | None = None) -> Any:
         """The next message (the next one that matches), or EMPTY; a waiting sender moves up."""
         message = self._pop(match)
-        if message is not EMPTY and self._putters and not self.full():
+        while self._putters and not self.full():
             putter = self._putters.popleft()
-            self._store(putter.message)
+            try:
+                self._store(putter.message)
+            except Exception as error:  # its key does not fit: the sender's fault
+                putter.error = error
             putter.release()
         return message
 
@@ -272,6 +276,8 @@ class Box:
                 timer.cancel()
             if putter.message is not EMPTY and not putter.expired:  # thrown out of the wait
                 self._putters.remove(putter)
+        if putter.error is not None:
+            raise putter.error
         if putter.expired:
             if type(message) is Envelope and message.cell is not None:
                 message.expire()

@@ -46,7 +46,7 @@ def blocked_in_full_inbox(actor: Actor) -> None:
 
 
 def blocked_in_nested_ask(actor: Actor) -> None:
-    sleeper = actor.spawn(Obedient, shutdown=0.005)
+    sleeper = actor.system.spawn(Obedient, shutdown=0.005)
     sleeper.ask(lambda actor: gevent.sleep(60), timeout=None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from actorkit import Backoff, Directive, OneForAll, OneForOne, RestForOne
-from actorkit.supervision import Action, History, Restart, Strategy, decide
+from actorkit.supervision import Action, Decision, History, Restart, Strategy, decide
 
 seconds = st.floats(0.0, 100.0)
 backoffs = st.builds(
@@ -23,6 +24,8 @@ backoffs = st.builds(
     st.floats(1.0, 10.0),
     st.floats(0.0, 1.0),
 )
+pytestmark = pytest.mark.timeout(30)
+
 restarts: st.SearchStrategy[Restart] = st.sampled_from(["permanent", "transient", "temporary"])
 
 
@@ -30,10 +33,15 @@ class Supervision(RuleBasedStateMachine):
     """One child over time. The model keeps every restart and looks back over the period."""
 
     @initialize(
-        intensity=st.integers(0, 4), period=st.floats(0.1, 20.0), backoff=st.none() | backoffs
+        cls=st.sampled_from([OneForOne, OneForAll, RestForOne]),
+        intensity=st.integers(0, 4),
+        period=st.floats(0.1, 20.0),
+        backoff=st.none() | backoffs,
     )
-    def begin(self, intensity: int, period: float, backoff: Backoff | None) -> None:
-        self.strategy = OneForOne(intensity=intensity, period=period, backoff=backoff)
+    def begin(
+        self, cls: type[Strategy], intensity: int, period: float, backoff: Backoff | None
+    ) -> None:
+        self.strategy = cls(intensity=intensity, period=period, backoff=backoff)
         self.history = History()
         self.now = 1000.0
         self.restarted: list[float] = []
@@ -44,6 +52,11 @@ class Supervision(RuleBasedStateMachine):
     def wait(self, passed: float) -> None:
         self.now += passed
 
+    @rule()
+    def wait_until_the_oldest_restart_is_just_a_period_old(self) -> None:
+        if self.restarted:
+            self.now = max(self.now, self.restarted[0] + self.strategy.period)
+
     @rule(
         restart=restarts,
         fails=st.booleans(),
@@ -52,15 +65,22 @@ class Supervision(RuleBasedStateMachine):
     )
     def end(self, restart: Restart, fails: bool, directive: Directive | None, rand: float) -> None:
         error = RuntimeError() if fails else None
-        decision = decide(
-            self.strategy,
-            self.history,
-            self.now,
-            restart=restart,
-            error=error,
-            directive=directive,
-            rand=rand,
-        )
+
+        def decided() -> Decision:
+            return decide(
+                self.strategy,
+                self.history,
+                self.now,
+                restart=restart,
+                error=error,
+                directive=directive,
+                rand=rand,
+            )
+
+        before = copy.deepcopy(self.history)
+        decision = decided()
+        assert self.history == before
+        assert decided() == decision
         wanted = self.wanted(restart, fails, directive)
         if wanted is not Directive.RESTART:
             assert decision.action is Action[wanted.name]

@@ -11,6 +11,8 @@ from gevent.queue import Empty, Full
 from actorkit import Actor, ActorSystem, Inbox, InboxQueue, Refused, Reply, ReplyDropped
 from tests.actors import Collector, Obedient, settle
 
+pytestmark = pytest.mark.timeout(30)
+
 
 class Office(Actor):
     """A process that also has methods and refuses some of them."""
@@ -264,3 +266,47 @@ def test_drop_old_drops_what_has_waited_longest_and_never_a_stop(
     ref.join(timeout=2)
     assert ref.ready()
     assert got == ([] if priority is None else [3, 2])
+
+
+def test_a_sender_that_waits_with_a_key_that_cannot_be_compared_is_refused_alone(
+    system: ActorSystem,
+) -> None:
+    got: list[Any] = []
+
+    class Slow(Actor):
+        def on_start(self) -> None:
+            gevent.sleep(0.02)
+
+        def receive(self, message: Any) -> None:
+            got.append(message)
+
+    ref = system.spawn(Slow, inbox=Inbox(maxsize=2, priority=lambda message: message))
+    settle()
+    for number in (1, 2):
+        ref.tell(number)
+    senders = [gevent.spawn(ref.tell, message) for message in ("text", 0)]
+    gevent.joinall(senders, timeout=1)
+    assert isinstance(senders[0].exception, TypeError)
+    assert senders[1].successful()
+    settle()
+    assert sorted(got) == [0, 1, 2]
+    assert [info.restarts for info in system.tree()] == [0]
+
+
+def test_a_newcomer_does_not_overtake_a_sender_that_waits(system: ActorSystem) -> None:
+    got: list[int] = []
+
+    class Slow(Actor):
+        def receive(self, message: int) -> None:
+            gevent.sleep(0.002)
+            got.append(message)
+
+    ref = system.spawn(Slow, inbox=Inbox(maxsize=1))
+    for number in range(20):
+        gevent.spawn(ref.tell, number)
+        gevent.sleep(0.0005)
+    ref.stop(drain=True)
+    ref.join(timeout=2)
+    gevent.sleep(0.01)
+    assert got == list(range(len(got)))
+    assert len(got) > 2
