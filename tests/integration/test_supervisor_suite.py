@@ -1028,3 +1028,61 @@ def test_a_group_restarts_although_a_member_was_ordered_to_stop_meanwhile(
     b.join(timeout=2)
     assert b.ready()
     assert [log.count((label, "init")) for label in "abc"] == [2, 1, 2]
+
+
+@pytest.mark.parametrize("verdict", [lambda child, error: 1 / 0, lambda child, error: "restart"])
+def test_a_child_whose_judge_failed_and_was_resumed_is_not_left_hanging(
+    system: ActorSystem, verdict: Any
+) -> None:
+    log: Log = []
+    Judge.verdict = staticmethod(verdict)
+    resume = OneForOne(backoff=None, decide=lambda error: Directive.RESUME)
+    top = system.spawn(Parent, "top", log, [], resume)
+    judge = top.ask(lambda actor: actor.spawn(Judge, "judge", log))
+    child = judge.ask(lambda actor: actor.spawn(Child, "child", log))
+    settle(child)
+    child.tell("fail")
+    settle()
+    assert judge.ask("alive") == "alive"
+    assert {info.state for info in system.tree()} == {"running"}
+
+
+def test_a_resume_that_cannot_be_is_counted_as_the_restart_that_it_becomes(
+    system: ActorSystem,
+) -> None:
+    log: Log = []
+    Flaky.fails = {}
+    parent = system.spawn(
+        Parent, "parent", log, [], OneForOne(**RESUME_OS_ERRORS), restart="temporary"
+    )
+    flaky = parent.ask(lambda actor: actor.spawn(Flaky, "flaky", log))
+    settle(flaky)
+    Flaky.fails = {"init": 100}
+    flaky.tell("fail")
+    parent.join(timeout=2)
+    assert isinstance(parent.exception, OSError)
+    assert Flaky.fails == {"init": 95}
+    assert flaky.ready()
+
+
+def test_a_parent_that_is_abandoned_takes_its_restarting_children_along(
+    system: ActorSystem,
+) -> None:
+    log: Log = []
+    parent = system.spawn(
+        Parent, "parent", log, [("a", "permanent")], OneForOne(backoff=Backoff(first=0.05))
+    )
+    (a,) = parent.ask("children")
+
+    def cling(actor: Actor) -> None:
+        Stubborn.receive(actor, "go")  # type: ignore[arg-type]
+
+    parent.tell(cling)
+    settle()
+    parent.kill()
+    a.tell("fail")
+    parent.join(timeout=1.8)
+    assert parent.ready()
+    assert a.ready()
+    gevent.sleep(0.1)
+    assert system.tree() == []

@@ -269,7 +269,7 @@ class Tree(RuleBasedStateMachine):
                 assert sorted(map(repr, node.heard)) == sorted(map(repr, node.expected_heard))
 
 
-Tree.TestCase.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
+Tree.TestCase.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
 TestTree = Tree.TestCase
 
 
@@ -408,7 +408,7 @@ deeds = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     first=st.lists(st.tuples(*character), min_size=1, max_size=3),
     then=st.lists(deeds, max_size=40),
