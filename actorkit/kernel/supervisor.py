@@ -49,6 +49,7 @@ def _judge(life: Life, cell: Cell, error: BaseException) -> None:
                 f" not {directive!r}"
             )
     except BaseException as hook_error:
+        cell._get_life().error = error
         life.failed(hook_error, None)
     else:
         _apply(life, cell, error, directive)

@@ -299,6 +299,8 @@ class Stormy(Actor):
         self.soul = soul
         self.trip("init")
         soul.begun += 1
+        if soul.number:
+            self.watch_once(storm.soul(soul.number - 1))
 
     def trip(self, hook: str) -> None:
         if hook in self.soul.trips:
@@ -334,6 +336,11 @@ class Stormy(Actor):
         if self.soul.blocks:
             gevent.sleep((self.soul.blocks - 1) * 0.0005)
 
+    def watch_once(self, soul: Soul) -> None:
+        if soul is not self.soul and soul.ref not in self.soul.watched:
+            self.watch(soul.ref)
+            self.soul.watched[soul.ref] = None
+
     def act(self, what: str = "", *args: Any) -> None:
         match what:
             case "fail":
@@ -343,10 +350,7 @@ class Stormy(Actor):
             case "relay":
                 self.storm.tell(self.soul.number, *args)
             case "watch":
-                soul = self.storm.soul(args[0])
-                if soul is not self.soul and soul.ref not in self.soul.watched:
-                    self.watch(soul.ref)
-                    self.soul.watched[soul.ref] = None
+                self.watch_once(self.storm.soul(args[0]))
             case "spawn":
                 self.storm.spawn(self, *args)
 

@@ -14,6 +14,8 @@ from actorkit import Backoff, Directive, OneForAll, OneForOne, RestForOne
 from actorkit.supervision import Action, Decision, History, Restart, Strategy, decide
 
 seconds = st.floats(0.0, 100.0)
+#: Sums of these are exact, so that a failure may come at the very end of a period.
+quarters = st.integers(0, 80).map(lambda number: number / 4)
 backoffs = st.builds(
     lambda first, minimum, extra, factor, jitter: Backoff(
         first, minimum, minimum + extra, factor, jitter
@@ -35,7 +37,7 @@ class Supervision(RuleBasedStateMachine):
     @initialize(
         cls=st.sampled_from([OneForOne, OneForAll, RestForOne]),
         intensity=st.integers(0, 4),
-        period=st.floats(0.1, 20.0),
+        period=quarters.filter(bool),
         backoff=st.none() | backoffs,
     )
     def begin(
@@ -48,7 +50,7 @@ class Supervision(RuleBasedStateMachine):
         self.last_effect: float | None = None
         self.series = 0
 
-    @rule(passed=st.floats(0.0, 30.0))
+    @rule(passed=quarters)
     def wait(self, passed: float) -> None:
         self.now += passed
 
