@@ -468,7 +468,7 @@ def test_a_silent_peer_is_unresponsive_and_then_lost(
     monkeypatch.setattr(node_module, "UNRESPONSIVE", 0.05)
     monkeypatch.setattr(node_module, "SILENCE_LIMIT", 1.5)
     network: Any = pair.alpha._network
-    monkeypatch.setattr(network._transport, "send_to", lambda identity, frames: None)
+    monkeypatch.setattr(network.transport, "send_to", lambda identity, frames: None)
     gevent.sleep(2.5)
     assert len(seen) == 1
     assert seen[0].name == "alpha"
