@@ -24,12 +24,12 @@ from .record import (
     ERROR,
     KIND,
     MESSAGE,
+    NUMBERS,
     PACKED,
     PLAIN,
     TUPLE,
-    Schemas,
+    ShortForms,
     answer_head,
-    short_form,
 )
 from .refs import Incarnation, RemoteRef
 
@@ -99,7 +99,7 @@ class Peer:
         self.links: dict[tuple[Any, Any], None] = {}
         #: Those of our connections to addresses that led here.
         self.dials: list[Dial] = []
-        self.schemas = Schemas(lambda *schema: self.tell(0, Call("schema", schema)))
+        self.forms = ShortForms(lambda *schema: self.tell(0, Call("schema", schema)))
         self.unresponsive = False
         self._sweep_at = SWEEP_QUESTIONS
         self._serve = network.serve
@@ -120,13 +120,18 @@ class Peer:
 
         Raises CodecError, and Full where there is no waiting for room.
         """
-        if self.association.full and uid:
+        association = self.association
+        if association.full and uid:
             self._wait_for_room()
-        kind, body = short_form(message)
+        if type(message) in NUMBERS:
+            association.put(uid << 4 | PLAIN, message)
+            return
+        kind, body = self.forms.of(message)
         if kind == PACKED:
-            self._put_other(uid << 4, message, 0)
+            body, size = self._pack(message)
+            association.put_sized(uid << 4 | PACKED, body, size)
         else:
-            self.association.put(uid << 4 | kind, body)
+            association.put(uid << 4 | kind, body)
 
     def ask(
         self, ref: ActorRef[Any], message: Any, envelope: Envelope, deadline: float | None
@@ -140,11 +145,11 @@ class Peer:
             envelope.expire()
             return
         number = next(self._numbers)
-        kind, body = short_form(message)
+        kind, body = self.forms.of(message)
+        size = 0
         if kind == PACKED:
-            self._put_other(ref.uid << 4 | ASK, message, number)
-        else:
-            association.put(ref.uid << 4 | ASK | kind, (number, body))
+            body, size = self._pack(message)
+        association.put_sized(ref.uid << 4 | ASK | kind, (number, body), size)
         if association.alive:
             self.questions[number] = (envelope, ref)
         else:
@@ -167,7 +172,7 @@ class Peer:
     def reply(self, number: int, value: Any, error: BaseException | None) -> None:
         """Answer question `number` of the other side."""
         if error is None:
-            kind, body = short_form(value)
+            kind, body = self.forms.of(value)
             if kind != PACKED:
                 self.association.put(answer_head(number, kind), body)
                 return
@@ -179,15 +184,6 @@ class Peer:
             kind, body = ERROR, self.network.codec.pack(error)
             size = len(body)
         self.association.put_sized(answer_head(number, kind), body, size)
-
-    def _put_other(self, head: int, message: Any, number: int) -> None:
-        """Add a record of something that has no short form, or is a message class."""
-        size = 0
-        kind, body = MESSAGE, self.schemas.write(message)
-        if body is None:
-            kind = PACKED
-            body, size = self._pack(message)
-        self.association.put_sized(head | kind, (number, body) if number else body, size)
 
     def _pack(self, value: Any) -> tuple[bytes, int]:
         """The bytes of a value, and their size with that of the buffers that go beside them."""
@@ -215,7 +211,7 @@ class Peer:
             asks = head >= 0 and head & ASK
             content = body[1] if asks else body
             if code & KIND == MESSAGE:
-                content = self.schemas.restore(content)
+                content = self.forms.restore(content)
             if code & KIND in (PLAIN, TUPLE, MESSAGE):
                 code = code & ~KIND | PACKED
                 content = self.network.codec.pack(content, buffers)
@@ -265,28 +261,39 @@ class Peer:
         if len(records) % 2:
             raise CodecError("a record without a body")
         find = self.network.exports.get
+        read_message = self.forms.read
         association = self.association
+        last: Any = None
         parts = iter(records)
         for head, body in zip(parts, parts, strict=True):
-            if type(head) is not int:
-                raise CodecError("a record without a head")
-            kind = head & (KIND | ASK)
-            if kind <= TUPLE and head > ASK:  # the way of most: a tell of a plain value
-                ref = find(head >> 4)
-                if ref is not None:
-                    if kind == TUPLE:
-                        body = _as_tuple(body)
-                    try:
-                        ref.tell(body)
-                    except Full:
-                        ref._dead_letter(body, "its bounded inbox was full")
+            if head != last:
+                if type(head) is not int:
+                    raise CodecError("a record without a head")
+                last = head
+                kind = head & (KIND | ASK)
+                # The way of most: tells in short form.
+                ref = find(head >> 4) if kind <= MESSAGE and head > ASK else None
+            if ref is None:
+                if head < 0:
+                    self._answered(-head - 1, body, buffers)
+                else:
+                    self._take_other(head, body, buffers)
+                if not association.alive:
+                    return
+                last = None  # what was not there may have come
+                continue
+            if kind == TUPLE:
+                body = _as_tuple(body)
+            elif kind == MESSAGE:
+                try:
+                    body = read_message(body)
+                except CodecError as error:
+                    self._unreadable(ref, body, 0, error)
                     continue
-            if head < 0:
-                self._answered(-head - 1, body, buffers)
-            else:
-                self._take_other(head, body, buffers)
-            if not association.alive:
-                return
+            try:
+                ref.tell(body)
+            except Full:
+                ref._dead_letter(body, "its bounded inbox was full")
 
     def _take_other(self, head: int, body: Any, buffers: list[Any]) -> None:
         """Deliver a question, or a tell that is more than a plain value."""
@@ -319,7 +326,7 @@ class Peer:
         if kind == PLAIN:
             return body
         if kind == MESSAGE:
-            return self.schemas.read(body)
+            return self.forms.read(body)
         if kind == PACKED and type(body) is bytes:
             return self.network.codec.unpack(body, buffers)
         if kind == TUPLE:

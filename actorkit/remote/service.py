@@ -131,7 +131,7 @@ def _linked_ended(
 
 
 def _schema(peer: Peer, number: int, name: str, field_names: list[str]) -> None:
-    peer.schemas.learn(number, name, field_names)
+    peer.forms.learn(number, name, field_names)
 
 
 def _joined(peer: Peer, group: str, ref: ActorRef[Any]) -> None:
