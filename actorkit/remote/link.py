@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 from ..errors import CodecError
 from ..kernel import Dispatcher, Waiter
-from ..timers import Timer
 from .wire import Batch, Goodbye, Offer, Refusal, read
 
 __all__ = ["Association", "ProtocolBroken", "Sequence", "Transport", "Window", "Wire"]
@@ -29,7 +28,7 @@ WINDOW_RECORDS = 65_536
 WINDOW_BYTES = 64 * 1024 * 1024
 #: Batches that come in before one acknowledges at once ...
 ACK_EVERY = 32
-#: ... and seconds after which the rest are acknowledged.
+#: ... and seconds after which the rest are acknowledged at the latest.
 ACK_DELAY = 0.02
 
 
@@ -159,7 +158,7 @@ class Association:
         self._sequence = Sequence()
         self._window = Window()
         self._acked = 0
-        self._ack_timer: Timer | None = None
+        self._ack_planned = False
         self._records: list[Any] = []
         self._size = 0
         self._flush_planned = False
@@ -224,9 +223,6 @@ class Association:
             self._send_batch([], [])
 
     def _send_batch(self, records: list[Any], buffers: list[Any]) -> None:
-        if self._ack_timer is not None:
-            self._ack_timer.cancel()
-            self._ack_timer = None
         self._acked = self._sequence.received
         seq = self._sequence.sent + 1
         try:
@@ -298,11 +294,13 @@ class Association:
     def _plan_ack(self) -> None:
         if self._sequence.received - self._acked >= ACK_EVERY:
             self.flush()
-        elif self._ack_timer is None:
-            self._ack_timer = self._dispatcher.timers.after(ACK_DELAY, self._ack_late)
+        elif not self._ack_planned:
+            # Not cancelled by the next batch that acknowledges: a timer for each would cost more.
+            self._ack_planned = True
+            self._dispatcher.timers.after(ACK_DELAY, self._ack_late)
 
     def _ack_late(self) -> None:
-        self._ack_timer = None
+        self._ack_planned = False
         self.flush()
 
     # -- the end --------------------------------------------------------------------------------
@@ -320,8 +318,6 @@ class Association:
         if tell:
             with suppress(OSError):
                 self.wire.send([Goodbye(reason, again).write()])
-        if self._ack_timer is not None:
-            self._ack_timer.cancel()
         self.wire.close()
         self._let_senders_go()
         self._on_end(self, reason, again)

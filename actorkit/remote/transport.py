@@ -34,6 +34,8 @@ HEARTBEAT_TIMEOUT_MS = 5_000
 HANDSHAKE_MS = 5_000
 #: Messages of one peer that wait to be read: more than a peer that keeps the rules ever sends.
 QUEUED = 2 * WINDOW_RECORDS
+#: Bytes from which a frame is sent without a copy.
+COPIED = 65_536
 #: Milliseconds that are as good as never.
 NEVER_MS = 2**31 - 1
 #: Milliseconds that a closing socket still sends.
@@ -52,25 +54,19 @@ _ENDS: dict[int, tuple[str, bool]] = {
 }
 
 
+# As plain integers: pyzmq's enums cost more than what they name.
+_EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
+_NOBLOCK, _SNDMORE = int(zmq.NOBLOCK), int(zmq.SNDMORE)
+
+
 class _Drained:
-    """A zmq socket that is read whenever it can be.
+    """A zmq socket that is read whenever it can be; its frames are zmq's own, not copied."""
 
-    Big frames, and the first one where `keep_first`, stay zmq's own: they know where they came from
-    and are not copied.
-    """
-
-    def __init__(
-        self,
-        loop: Any,
-        socket: Any,
-        on_frames: Callable[[list[Any]], None],
-        keep_first: bool = False,
-    ) -> None:
+    def __init__(self, loop: Any, socket: Any, on_frames: Callable[[list[Any]], None]) -> None:
         self.socket = socket
         self.closed = False
         self._loop = loop
         self._on_frames = on_frames
-        self._keep_first = keep_first
         self._look_planned = False
         self._again = loop.timer(0.0)
         self._watcher = loop.io(socket.getsockopt(zmq.FD), 1)
@@ -87,24 +83,31 @@ class _Drained:
         self._look_planned = False
         for _ in range(DRAIN):
             # Asking first costs a tenth of being refused by an exception.
-            if self.closed or not self.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            if self.closed or not self.socket.get(_EVENTS) & _POLLIN:
                 return
             try:
-                frames = self._receive()
+                frame = self.socket.recv(_NOBLOCK, False)
+                frames = [frame]
+                while frame.more:
+                    frame = self.socket.recv(_NOBLOCK, False)
+                    frames.append(frame)
             except zmq.ZMQError:
                 return
             self._on_frames(frames)
         if not self.closed:
             self._again.start(self.drain)
 
-    def _receive(self) -> list[Any]:
-        receive = self.socket.recv
-        frames = [receive(zmq.NOBLOCK, copy=not self._keep_first)]
-        if self._keep_first:
-            frames.append(receive(zmq.NOBLOCK))
-        while self.socket.getsockopt(zmq.RCVMORE):
-            frames.append(receive(zmq.NOBLOCK, copy=False).buffer)
-        return frames
+    def send(self, frames: list[Any]) -> None:
+        """Send one message of several frames, the big ones without a copy. Raises OSError."""
+        if self.closed:
+            raise OSError("closed")
+        try:
+            for frame in frames[:-1]:
+                self.socket.send(frame, _NOBLOCK | _SNDMORE, len(frame) < COPIED)
+            self.socket.send(frames[-1], _NOBLOCK, len(frames[-1]) < COPIED)
+        except zmq.ZMQError as error:
+            raise OSError(str(error)) from error
+        self.look()
 
     def close(self) -> None:
         if not self.closed:
@@ -172,16 +175,10 @@ class DealerWire:
             raise
 
     def send(self, frames: list[Any]) -> None:
-        if self._drained.closed:
-            raise OSError("closed")
-        if self._unsaid is not None:
+        if self._unsaid is None or self._drained.closed:
+            self._drained.send(frames)
+        else:
             self._unsaid.append(frames)
-            return
-        try:
-            self._drained.socket.send_multipart(frames, zmq.NOBLOCK, copy=len(frames) == 1)
-        except zmq.ZMQError as error:
-            raise OSError(str(error)) from error
-        self._drained.look()
 
     def close(self) -> None:
         if self._resolving is not None:
@@ -212,10 +209,10 @@ class DealerWire:
             self.send(frames)
 
     def _received(self, frames: list[Any]) -> None:
-        self._transport.on_message(self, frames)
+        self._transport.on_message(self, [frame.buffer for frame in frames])
 
     def _monitored(self, frames: list[Any]) -> None:
-        event = parse_monitor_message([bytes(frame) for frame in frames])["event"]
+        event = parse_monitor_message([frame.bytes for frame in frames])["event"]
         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self._shaken = True
         elif event == zmq.EVENT_CLOSED and self._places:
@@ -316,7 +313,7 @@ class Transport:
         except zmq.ZMQError as error:
             socket.close(0)
             raise OSError(f"cannot listen at {address}: {error}") from error
-        self._router = _Drained(self.loop, socket, self._routed, keep_first=True)
+        self._router = _Drained(self.loop, socket, self._routed)
         bound: str = socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode()
         self._over_tcp = bound.startswith("tcp:")
         return bound
@@ -326,15 +323,9 @@ class Transport:
         return DealerWire(self, address, on_lost)
 
     def send_to(self, identity: bytes, frames: list[Any]) -> None:
-        if self._router is None or self._router.closed:
+        if self._router is None:
             raise OSError("closed")
-        try:
-            self._router.socket.send_multipart(
-                [identity, *frames], zmq.NOBLOCK, copy=len(frames) == 1
-            )
-        except zmq.ZMQError as error:
-            raise OSError(str(error)) from error
-        self._router.look()
+        self._router.send([identity, *frames])
 
     def forget(self, identity: bytes) -> None:
         self._wires.pop(identity, None)
@@ -351,7 +342,7 @@ class Transport:
         if wire is None:
             host = frames[0].get("Peer-Address") if self._over_tcp else ""
             wire = self._wires[identity] = RouterWire(self, identity, host)
-        self.on_message(wire, frames[1:])
+        self.on_message(wire, [frame.buffer for frame in frames[1:]])
 
     def _start_zap(self) -> None:
         """Answer zmq's question who may connect (ZAP) from the allow-list, within this loop."""
@@ -366,6 +357,6 @@ class Transport:
 
     def _answer_zap(self, frames: list[Any]) -> None:
         assert self._authenticator is not None
-        answering = self._authenticator.handle_zap_message([bytes(frame) for frame in frames])
+        answering = self._authenticator.handle_zap_message([frame.bytes for frame in frames])
         with suppress(StopIteration):
             answering.send(None)  # it never waits: the callback above answers at once
