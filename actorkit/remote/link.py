@@ -26,6 +26,9 @@ MAX_BATCH_BYTES = 1024 * 1024
 WINDOW_RECORDS = 65_536
 #: Bytes sent and not acknowledged, from which senders wait.
 WINDOW_BYTES = 64 * 1024 * 1024
+#: Bytes sent and not acknowledged, answers included, from which the other side is given up: it
+#: asks and does not read the answers.
+MAX_UNREAD_BYTES = 512 * 1024 * 1024
 #: Batches that come in before one acknowledges at once ...
 ACK_EVERY = 32
 #: ... and seconds after which the rest are acknowledged at the latest.
@@ -238,6 +241,8 @@ class Association:
         window.sent(seq, len(records) // 2, len(data) + sum(len(buffer) for buffer in buffers))
         self.full = window.full
         self._send([data, *buffers])
+        if window.bytes > MAX_UNREAD_BYTES:
+            self.end("the other side does not read what it asked for")
 
     def _send_in_parts(self, records: list[Any], buffers: list[Any]) -> None:
         """More than the other side takes in one frame: halves of it, down to single records."""

@@ -179,6 +179,7 @@ class RemoteRef(ActorRef[Any]):
     def rawlink(self, callback: Callable[[ActorRef[Any]], Any]) -> None:
         if not callable(callback):
             raise TypeError(f"rawlink takes a callable, not {callback!r}")
+        self._dispatcher.check_thread()
         if self._end is not None:
             self._dispatcher.loop.run_callback(callback, self)
             return
