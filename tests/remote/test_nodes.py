@@ -68,6 +68,8 @@ class Service(Actor):
                 self.stop()
             case ("sleep", seconds):
                 gevent.sleep(seconds)
+            case ("big", size):
+                return "x" * size
             case ("later", seconds):
                 gevent.spawn_later(seconds, self.defer_reply().set, "late")
         return message
@@ -529,7 +531,7 @@ def test_a_peer_that_does_not_read_its_answers_is_given_up(
     network: Any = pair.beta._network
     peer = next(iter(network.peers.values()))
     monkeypatch.setattr(peer.association, "received", lambda frames: None)
-    answers = [pair.ref.ask_nowait("x" * 1000, timeout=None) for _ in range(200)]
+    answers = [pair.ref.ask_nowait(("big", 1000), timeout=None) for _ in range(200)]
     with pytest.raises(NodeLost):
         answers[0].get(timeout=5)
     assert "does not read" in downs[0].reason
