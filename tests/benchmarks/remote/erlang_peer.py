@@ -34,3 +34,7 @@ def ask(n: int, at_once: str) -> float:
 
 def tell(n: int, kind: str) -> float:
     return _run("tell", str(n), kind)
+
+
+def latency(n: int, per_cent: str) -> float:
+    return _run("latency", str(n), per_cent)

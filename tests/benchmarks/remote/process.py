@@ -20,7 +20,7 @@ def started(command: list[str]) -> Iterator[str]:
                 raise RuntimeError(f"ended before it was ready: {' '.join(command)}")
             yield line
         finally:
-            process.terminate()
+            process.kill()
 
 
 @contextmanager
