@@ -1,4 +1,6 @@
-"""`python -m tests.benchmarks local`: the table of the core, with its peers in the same run.
+"""`python -m tests.benchmarks SUITE`: a table of actorkit with its peers in the same run.
+
+`local` is the core in one process; `remote` is two processes over tcp.
 
 Each figure is measured in a process of its own; the peers of a case alternate, so that they share
 the machine's moods; the median of the repeats is shown.
@@ -17,20 +19,30 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from .cases import LOCAL, SAVINA, Case
+from .remote.cases import REMOTE
 from .run import available, offers
 
-PEERS = ("actorkit", "seed", "pykka", "erlang", "lapinbeam", "xoscar")
+CASES = {"local": LOCAL + SAVINA, "remote": REMOTE}
+PEERS = {
+    "local": "actorkit,seed,pykka,erlang,lapinbeam,xoscar",
+    "remote": "actorkit,raw,raw_blocking,erlang,zerorpc,xoscar,lapinbeam",
+}
+PACKAGES = ("gevent", "greenlet", "pyzmq", "msgpack", "pykka", "zerorpc", "lapinbeam", "xoscar")
 
 Figures = dict[str, float | None]
 
 
-def measure(case: Case, peers: list[str], repeats: int, quick: bool) -> Figures:
+def measure(suite: str, case: Case, peers: list[str], repeats: int, quick: bool) -> Figures:
     """The median figure of each peer; None where it has no such program or fails."""
-    runs: dict[str, list[float]] = {peer: [] for peer in peers if offers(peer, case.name)}
+    runs: dict[str, list[float]] = {
+        peer: [] for peer in peers if offers(suite, peer, case.function)
+    }
     for _ in range(repeats):
         for peer, figures in runs.items():
-            size = case.size(peer, quick)
-            command = [sys.executable, "-m", "tests.benchmarks.run", peer, case.name, str(size)]
+            command = [sys.executable, "-m", "tests.benchmarks.run", suite, peer, case.function]
+            command += [str(case.size(peer, quick))]
+            if case.argument:
+                command.append(case.argument)
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 print(f"{peer} {case.name} failed:\n{done.stderr}", file=sys.stderr)
@@ -47,7 +59,7 @@ def machine() -> str:
             model = line.split(":", 1)[1].strip()
             break
     packages = []
-    for name in ("gevent", "greenlet", "pykka", "lapinbeam", "xoscar"):
+    for name in PACKAGES:
         try:
             packages.append(f"{name} {version(name)}")
         except PackageNotFoundError:
@@ -93,28 +105,29 @@ def table(rows: list[tuple[Case, Figures]], peers: list[str]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("suite", choices=["local"], help="which cases")
+    parser.add_argument("suite", choices=list(CASES), help="which cases")
     parser.add_argument("--only", help="names of cases, with commas between")
-    parser.add_argument("--peers", default=",".join(PEERS), help="which peers, with commas between")
+    parser.add_argument("--peers", help="which peers, with commas between")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a tenth of the work")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     options = parser.parse_args()
-    cases = LOCAL + SAVINA
+    cases = CASES[options.suite]
     if options.only:
         names = options.only.split(",")
         unknown = set(names) - {case.name for case in cases}
         if unknown:
             parser.error(f"no such case: {', '.join(sorted(unknown))}")
         cases = [case for case in cases if case.name in names]
-    peers = [peer for peer in options.peers.split(",") if available(peer)]
-    absent = [peer for peer in options.peers.split(",") if peer not in peers]
+    wanted = (options.peers or PEERS[options.suite]).split(",")
+    peers = [peer for peer in wanted if available(peer)]
+    absent = [peer for peer in wanted if peer not in peers]
     print(machine())
     if absent:
         print(f"not installed, so without figures: {', '.join(absent)}")
     rows = []
     for case in cases:
-        figures = measure(case, peers, options.repeats, options.quick)
+        figures = measure(options.suite, case, peers, options.repeats, options.quick)
         rows.append((case, figures))
         print(f"  {case.title}: {figure(figures.get('actorkit'))}", file=sys.stderr, flush=True)
     print()

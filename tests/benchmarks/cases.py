@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Case:
-    """One row. `sizes`: the amount of work for a peer; "" is for all others."""
+    """One row. `sizes`: the amount of work for a peer; "" is for all others.
+
+    `program`: the function of the peers that measures it, called with the size and with `argument`
+    if there is one; "" stands for a function of the case's own name.
+    """
 
     name: str
     title: str
@@ -16,6 +20,12 @@ class Case:
     more_is_better: bool = True
     budget: str = ""
     quick: int = field(default=10)
+    program: str = ""
+    argument: str = ""
+
+    @property
+    def function(self) -> str:
+        return self.program or self.name
 
     def size(self, peer: str, quick: bool) -> int:
         size = self.sizes.get(peer, self.sizes[""])

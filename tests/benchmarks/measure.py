@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from resource import getpagesize
 
 import gevent
+import structlog
 from gevent import socket
+
+
+def quiet() -> None:
+    """Log nothing but what is critical."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 def resident_bytes() -> int:

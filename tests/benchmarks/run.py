@@ -1,85 +1,58 @@
-"""One case on one peer, in a process of its own: `python -m tests.benchmarks.run PEER CASE N`.
+"""One figure, in a process of its own: `python -m tests.benchmarks.run SUITE PEER FUNCTION N`.
 
-Prints the figure alone.
+After N may come the argument that the case has for the function. Prints the figure alone.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-import logging
 import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-import structlog
+from . import erlang
+from .measure import quiet
 
-PEERS = Path(__file__).parent / "peers"
-
-
-def erlang(case: str, size: int) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(
-            ["erlc", "-o", folder, str(PEERS / "bench.erl")], check=True, capture_output=True
-        )
-        done = subprocess.run(
-            [
-                "erl",
-                "+S",
-                "1:1",
-                "+P",
-                "2000000",
-                "-noshell",
-                "-pa",
-                folder,
-                "-run",
-                "bench",
-                "main",
-                case,
-                str(size),
-            ],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-    return done.stdout.strip()
+HERE = Path(__file__).parent
+#: Where the programs of a suite's peers are.
+FOLDERS = {"local": "peers", "remote": "remote"}
+#: Peers that need no package but actorkit's own.
+BUILT_IN = ("actorkit", "seed", "raw", "raw_blocking")
 
 
 def available(peer: str) -> bool:
     """Whether the peer is installed."""
     if peer == "erlang":
         return shutil.which("erl") is not None and shutil.which("erlc") is not None
-    if peer in ("actorkit", "seed"):
-        return True
-    return importlib.util.find_spec(peer) is not None
+    return peer in BUILT_IN or importlib.util.find_spec(peer) is not None
 
 
-def offers(peer: str, case: str) -> bool:
+def offers(suite: str, peer: str, function: str) -> bool:
     """Whether the peer has a program for the case."""
     from . import savina
 
-    if hasattr(savina, case):
+    if suite == "local" and hasattr(savina, function):
         return peer in savina.APIS
-    if peer == "erlang":
-        return f"run({case}, N)" in (PEERS / "bench.erl").read_text()
-    return f"def {case}(" in (PEERS / f"{peer}_peer.py").read_text()
+    if suite == "local" and peer == "erlang":
+        return f"run({function}, N)" in (HERE / "peers" / "bench.erl").read_text()
+    program = HERE / FOLDERS[suite] / f"{peer}_peer.py"
+    return program.exists() and f"def {function}(" in program.read_text()
 
 
 def main() -> None:
-    peer, case, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    if peer == "erlang":
-        print(erlang(case, size))
-        return
+    suite, peer, function, size, *argument = sys.argv[1:]
+    quiet()
     from . import savina
 
-    if hasattr(savina, case):
-        print(savina.run(peer, case))
+    if suite == "local" and hasattr(savina, function):
+        print(savina.run(peer, function))
+    elif suite == "local" and peer == "erlang":
+        with erlang.compiled(HERE / "peers" / "bench.erl") as folder:
+            print(erlang.output(erlang.command(folder, "bench", function, size)))
     else:
-        module = importlib.import_module(f".peers.{peer}_peer", __package__)
-        print(getattr(module, case)(size))
+        module = importlib.import_module(f".{FOLDERS[suite]}.{peer}_peer", __package__)
+        print(getattr(module, function)(int(size), *argument))
 
 
 if __name__ == "__main__":

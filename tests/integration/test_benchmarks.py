@@ -1,0 +1,31 @@
+"""The benchmark programs run and print their table; figures are no matter of tests."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_remote_suite_prints_a_table_with_the_figures_of_each_peer(tmp_path: Path) -> None:
+    report = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "tests.benchmarks", "remote", "--quick", "--repeats", "1"]
+    command += ["--only", "ask_1,tell_int", "--peers", "actorkit,raw", "--json", str(report)]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[0].strip("| ") for row in rows] == [
+        "case",
+        "ask in turn",
+        "tell, an int",
+    ]
+    figures = json.loads(report.read_text())["figures"]
+    assert figures.keys() == {"ask_1", "tell_int"}
+    for row in figures.values():
+        assert row.keys() == {"actorkit", "raw"}
+        assert all(figure > 0 for figure in row.values())
