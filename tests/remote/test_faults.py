@@ -1,4 +1,4 @@
-"""Each fault once, with real processes; `python -m tests.faults` tries them as often as one likes."""
+"""Each fault once, with real processes; `python -m tests.faults` tries them at length."""
 
 from __future__ import annotations
 
