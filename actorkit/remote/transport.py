@@ -286,6 +286,9 @@ class Transport:
             (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),
             (zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS),
             (zmq.HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS),
+            # zmq sends no heartbeat, and so misses none, while TCP takes no more from it: a link
+            # that is cut under load would be lost after a quarter of an hour only.
+            (zmq.TCP_MAXRT, HEARTBEAT_TIMEOUT_MS),
             (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
             (zmq.IPV6, 1),
         ):
