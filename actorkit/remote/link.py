@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from ..errors import CodecError
 from ..kernel import Dispatcher, Waiter
+from ..log import get_logger
 from .wire import Batch, Goodbye, Offer, Refusal, read
 
 __all__ = ["Association", "ProtocolBroken", "Sequence", "Transport", "Window", "Wire"]
@@ -290,6 +291,10 @@ class Association:
                     raise ProtocolBroken("a second handshake within an association")
         except CodecError as error:
             self.end(f"protocol error: {error}")
+        except Exception as error:
+            # Some of the batch may be delivered: going on would leave a silent gap.
+            get_logger().exception("a batch could not be delivered")
+            self.end(f"internal error: {error!r}")
 
     def _let_senders_go(self) -> None:
         waiting, self._waiting = self._waiting, deque()

@@ -292,8 +292,8 @@ class Peer:
                     continue
             try:
                 ref.tell(body)
-            except Full:
-                ref._dead_letter(body, "its bounded inbox was full")
+            except Exception as error:  # its inbox is full, or does not take such a message
+                ref._dead_letter(body, _refusal(error))
 
     def _take_other(self, head: int, body: Any, buffers: list[Any]) -> None:
         """Deliver a question, or a tell that is more than a plain value."""
@@ -317,10 +317,14 @@ class Peer:
             self._question(ref, message, number)
         elif ref is None:
             self.network.counters["tells_to_the_gone"] += 1
-        elif type(message) is Call:
-            ref._cast(message)
         else:
-            ref._tell_unblocked(message)
+            try:
+                if type(message) is Call:
+                    ref._cast(message)
+                else:
+                    ref.tell(message)
+            except Exception as error:
+                ref._dead_letter(message, _refusal(error))
 
     def _decode(self, kind: int, body: Any, buffers: list[Any]) -> Any:
         if kind == PLAIN:
@@ -339,7 +343,7 @@ class Peer:
             return
         try:
             ref._submit(message, None, Answer(self, number))
-        except Full as error:
+        except Exception as error:
             self.reply(number, None, error)
 
     def _unreadable(
@@ -389,6 +393,10 @@ class Peer:
             self.network.report_end(watched, Reason.NODE_LOST, error, known=False)
         for here, there in self.links:
             here._linked_ended(there, Reason.NODE_LOST, error)
+
+
+def _refusal(error: Exception) -> str:
+    return "its bounded inbox was full" if isinstance(error, Full) else repr(error)
 
 
 def _as_tuple(body: Any) -> tuple[Any, ...]:
