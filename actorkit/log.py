@@ -15,8 +15,37 @@ __all__ = ["get_logger", "use_stdlib_logging"]
 
 
 def get_logger(**bound: Any) -> Any:
-    """A structlog logger named "actorkit", with these values bound to each of its events."""
-    return structlog.get_logger("actorkit", **bound)
+    """A structlog logger named "actorkit", with these values bound to each of its events.
+
+    Where its output fails (a full disk, a broken pipe) the event is lost and nothing else.
+    """
+    return _Harmless(structlog.get_logger("actorkit", **bound))
+
+
+class _Harmless:
+    """A logger that does not raise OSError at who logs."""
+
+    __slots__ = ("_logger",)
+
+    def __init__(self, logger: Any) -> None:
+        self._logger = logger
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._logger, name)
+        if not callable(value):
+            return value
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                result = value(*args, **kwargs)
+            except OSError:
+                return None
+            return _Harmless(result) if hasattr(result, "bind") else result
+
+        return call
+
+    def __repr__(self) -> str:
+        return repr(self._logger)
 
 
 def use_stdlib_logging(level: int = logging.NOTSET) -> None:

@@ -91,6 +91,8 @@ def message(cls: type[Any] | None = None, /, *, name: str | None = None) -> Any:
             )
         registry[known_as] = made
         names[made] = known_as
+        if not any(_MAKING & vars(base).keys() for base in cls.__mro__[:-1]):
+            plain.add(made)
         return made
 
     return register if cls is None else register(cls)
@@ -98,6 +100,9 @@ def message(cls: type[Any] | None = None, /, *, name: str | None = None) -> Any:
 
 #: The registry by class.
 names: dict[type[Any], str] = {}
+#: Message classes whose making is nothing but setting the fields.
+plain: set[type[Any]] = set()
+_MAKING = frozenset({"__new__", "__init__", "__post_init__"})
 
 for _class in (Terminated, IdleTimeout):
     registry[f"actorkit.{_class.__name__}"] = _class

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -27,6 +27,7 @@ from .observe.tree import ActorInfo, snapshot
 from .ref import ActorRef, LocalRef
 
 if TYPE_CHECKING:
+    from .remote.link import Transport
     from .remote.node import Network, Node
     from .remote.security import Curve, Insecure
 
@@ -165,6 +166,12 @@ class ActorSystem:
 
         peers = () if self._network is None else self._network.peers.values()
         return [Node(peer) for peer in peers]
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """How often what was dropped or refused: late answers and, of a node, much more."""
+        network = {} if self._network is None else self._network.counters
+        return {"late_answers": self.late_answers, **network}
 
     @property
     def address(self) -> str:
@@ -316,9 +323,15 @@ class ActorSystem:
             from .remote.node import Network
 
             self._network = Network(
-                self, self._dispatcher, self._security, self._spawnable, self._outbound
+                self, self._dispatcher, self._make_transport, self._spawnable, self._outbound
             )
         return self._network
+
+    def _make_transport(self, on_message: Callable[[Any, list[Any]], None]) -> Transport:
+        """What carries this system's messages to other nodes; a simulation has its own."""
+        from .remote import transport
+
+        return transport.Transport(self._dispatcher.loop, self._security, on_message)
 
     def _close_network(self) -> None:
         network, self._network = self._network, None

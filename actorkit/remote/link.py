@@ -1,7 +1,7 @@
 """The association of two nodes: order without gaps or duplicates, batches, backpressure, its end.
 
-`Sequence` and `Window` are the pure logic. An `Association` joins them to a wire, which may be a
-zmq socket or a simulated one: anything with `send(frames)` and `close()`.
+`Sequence` and `Window` are the pure logic. An `Association` joins them to a `Wire`; wires come from
+a `Transport`, which is zmq's or a simulated one.
 """
 
 from __future__ import annotations
@@ -9,24 +9,29 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
 from ..errors import CodecError
 from ..kernel import Dispatcher, Waiter
-from ..timers import Timer
-from .wire import Batch, Goodbye, Hello, Refusal, Welcome, read
+from .wire import Batch, Goodbye, Offer, Refusal, read
 
-__all__ = ["Association", "ProtocolBroken", "Sequence", "Window", "Wire"]
+__all__ = ["Association", "ProtocolBroken", "Sequence", "Transport", "Window", "Wire"]
 
-#: Records in a batch that is sent without waiting for the loop to turn.
+#: Records in a batch that is sent without waiting for the loop to turn ...
 MAX_BATCH = 500
+#: ... and bytes of its packed values and buffers.
+MAX_BATCH_BYTES = 1024 * 1024
 #: Records sent and not acknowledged, from which senders wait.
 WINDOW_RECORDS = 65_536
 #: Bytes sent and not acknowledged, from which senders wait.
 WINDOW_BYTES = 64 * 1024 * 1024
+#: Bytes sent and not acknowledged, answers included, from which the other side is given up: it
+#: asks and does not read the answers.
+MAX_UNREAD_BYTES = 512 * 1024 * 1024
 #: Batches that come in before one acknowledges at once ...
 ACK_EVERY = 32
-#: ... and seconds after which the rest are acknowledged.
+#: ... and seconds after which the rest are acknowledged at the latest.
 ACK_DELAY = 0.02
 
 
@@ -90,6 +95,10 @@ class Window:
 class Wire(Protocol):
     """Carries frames to one other node, in order, until it breaks."""
 
+    @property
+    def host(self) -> str:
+        """The host of the other node as a part of addresses; empty where that means nothing."""
+
     def send(self, frames: list[Any]) -> None:
         """Send one message of several frames; raises OSError when the other side is gone."""
 
@@ -97,46 +106,70 @@ class Wire(Protocol):
         """Free what it holds; nothing is sent any more."""
 
 
-class Association:
-    """One life of the connection to one other node, `peer`.
+class Transport(Protocol):
+    """Makes wires. What comes in goes to the `on_message(wire, frames)` that it was made with."""
 
-    `on_records(association, records, buffers)` gets what comes in; `on_end(association, reason)` is
-    called once, with the reason in words; `repair(records, buffers)` mends records that msgpack
-    does not take as they are.
+    def listen(self, address: str) -> str:
+        """Take connections at `address`; returns it with the port that it got. Raises OSError."""
+
+    def connect(self, address: str, on_lost: Callable[[Any, str, bool], None]) -> Wire:
+        """A wire to `address`, which may not stand yet.
+
+        `on_lost(wire, reason, refused)` when it breaks; `refused`: the other side is there and
+        does not let us in. Raises OSError when it cannot be tried at all.
+        """
+
+    def close(self) -> None:
+        """Free every wire and socket."""
+
+
+class Association:
+    """One life of the connection to one other node, which made this `offer` in the handshake.
+
+    `on_records(records, buffers)` gets what comes in; `on_end(association, reason, again)` is
+    called once, with the reason in words and whether it makes sense to connect anew.
+    `repair(records, buffers)` mends records that msgpack does not take as they are;
+    `on_unsendable(head, body, text)` gets a record that the other side would not take.
     """
 
     def __init__(
         self,
         wire: Wire,
-        peer: Hello | Welcome,
+        offer: Offer,
         dispatcher: Dispatcher,
-        on_records: Callable[[Association, list[Any], list[Any]], None],
-        on_end: Callable[[Association, str], None],
+        on_records: Callable[[list[Any], list[Any]], None],
+        on_end: Callable[[Association, str, bool], None],
         repair: Callable[[list[Any], list[Any]], list[Any]] = lambda records, buffers: records,
+        on_unsendable: Callable[[int, Any, str], None] = lambda head, body, text: None,
     ) -> None:
-        self.peer = peer
-        self.key = (peer.name, peer.incarnation)
         self.alive = True
+        #: Whether senders should wait for acknowledgements.
+        self.full = False
         #: When the other side was last heard of, on the dispatcher's clock.
         self.heard = dispatcher.clock()
         self.wire = wire
+        #: Big buffers of the batch that is being filled; a record packs into it.
+        self.buffers: list[Any] = []
+        #: Bytes in one frame that the other side takes.
+        self.frame = offer.frame
+        self._most = 2 * offer.records
         self._dispatcher = dispatcher
         self._on_records = on_records
         self._on_end = on_end
         self._repair = repair
+        self._on_unsendable = on_unsendable
         self._sequence = Sequence()
         self._window = Window()
         self._acked = 0
-        self._ack_timer: Timer | None = None
+        self._ack_planned = False
         self._records: list[Any] = []
-        #: Big buffers of the batch that is being filled; a record packs into it.
-        self.buffers: list[Any] = []
+        self._size = 0
         self._flush_planned = False
         self._waiting: deque[Waiter] = deque()
 
     # -- out ------------------------------------------------------------------------------------
 
-    def put(self, head: Any, body: Any) -> None:
+    def put(self, head: int, body: Any) -> None:
         """Add a record to the batch; it is sent when the loop turns, or when the batch is full."""
         records = self._records
         records.append(head)
@@ -147,21 +180,35 @@ class Association:
         elif len(records) >= 2 * MAX_BATCH:
             self.flush()
 
-    @property
-    def full(self) -> bool:
-        """Whether senders should wait for acknowledgements."""
-        return self._window.full or len(self._records) >= 2 * WINDOW_RECORDS
+    def put_sized(self, head: int, body: Any, size: int) -> None:
+        """Add a record of which `size` bytes are known; many such are no small batch."""
+        self.put(head, body)
+        self._size += size
+        if self._size >= MAX_BATCH_BYTES:
+            self.flush()
 
-    def wait_for_room(self) -> None:
-        """Wait here while too much is unacknowledged, and the association lives."""
+    def wait_for_room(self, deadline: float | None = None) -> bool:
+        """Wait here while too much is unacknowledged, and the association lives.
+
+        False when there is no room by `deadline` on the dispatcher's clock.
+        """
+        dispatcher = self._dispatcher
         while self.alive and self.full:
             waiter = Waiter()
             self._waiting.append(waiter)
+            timer = None
+            if deadline is not None:
+                timer = dispatcher.timers.at(deadline, partial(dispatcher.schedule, waiter))
             try:
-                self._dispatcher.suspend(waiter)
+                dispatcher.suspend(waiter)
             finally:
                 if waiter in self._waiting:
                     self._waiting.remove(waiter)
+                if timer is not None:
+                    timer.cancel()
+            if deadline is not None and dispatcher.clock() >= deadline:
+                return not self.full
+        return True
 
     def flush(self) -> None:
         """Send the batch, with the acknowledgement of what came in."""
@@ -170,33 +217,52 @@ class Association:
             return
         records, self._records = self._records, []
         buffers, self.buffers = self.buffers, []
+        self._size = 0
+        self._send_batch(records, buffers)
+
+    def ping(self) -> None:
+        """Send a sign of life, unless there is more to say anyway."""
+        if self.alive and not self._records:
+            self._send_batch([], [])
+
+    def _send_batch(self, records: list[Any], buffers: list[Any]) -> None:
         self._acked = self._sequence.received
-        if self._ack_timer is not None:
-            self._ack_timer.cancel()
-            self._ack_timer = None
-        seq = self._sequence.next()
+        seq = self._sequence.sent + 1
         try:
             data = Batch(seq, self._acked, records).write()
         except (OverflowError, ValueError):
             records = self._repair(records, buffers)
             data = Batch(seq, self._acked, records).write()
-        size = len(data) + sum(len(buffer) for buffer in buffers)
-        self._window.sent(seq, len(records) // 2, size)
-        self.send([data, *buffers])
+        if len(data) > self.frame or len(records) > self._most:
+            self._send_in_parts(records, buffers)
+            return
+        self._sequence.next()
+        window = self._window
+        window.sent(seq, len(records) // 2, len(data) + sum(len(buffer) for buffer in buffers))
+        self.full = window.full
+        self._send([data, *buffers])
+        if window.bytes > MAX_UNREAD_BYTES:
+            self.end("the other side does not read what it asked for")
 
-    def ping(self) -> None:
-        """Send a sign of life, unless there is more to say anyway."""
-        if not self._records and self._acked == self._sequence.received:
-            seq = self._sequence.next()
-            data = Batch(seq, self._acked, []).write()
-            self._window.sent(seq, 0, len(data))
-            self.send([data])
+    def _send_in_parts(self, records: list[Any], buffers: list[Any]) -> None:
+        """More than the other side takes in one frame: halves of it, down to single records."""
+        if len(records) == 2:
+            head, body = records
+            self._on_unsendable(
+                head, body, f"larger than the {self.frame} bytes that the other node takes"
+            )
+            return
+        middle = len(records) // 4 * 2
+        for part in (records[:middle], records[middle:]):
+            if self.alive:
+                # A record may name a buffer by its place, so each part has all of them.
+                self._send_batch(part, buffers)
 
-    def send(self, frames: list[Any]) -> None:
+    def _send(self, frames: list[Any]) -> None:
         try:
             self.wire.send(frames)
         except OSError as error:
-            self.end(f"the connection broke: {error}")
+            self.end(f"the connection broke: {error}", tell=False)
 
     # -- in -------------------------------------------------------------------------------------
 
@@ -208,12 +274,17 @@ class Association:
             match message:
                 case Batch(seq, ack, records):
                     self._sequence.accept(seq)
-                    self._window.acknowledged(ack)
-                    self._let_senders_go()
+                    window = self._window
+                    window.acknowledged(ack)
+                    if self.full and not window.full:
+                        self.full = False
+                        self._let_senders_go()
                     if records:
                         self._plan_ack()
-                        self._on_records(self, records, frames[1:])
-                case Goodbye(reason) | Refusal(reason):
+                        self._on_records(records, frames[1:])
+                case Goodbye(reason, again):
+                    self.end(f"the other side ended it: {reason}", tell=False, again=again)
+                case Refusal(reason):
                     self.end(f"the other side ended it: {reason}", tell=False)
                 case _:
                     raise ProtocolBroken("a second handshake within an association")
@@ -221,27 +292,29 @@ class Association:
             self.end(f"protocol error: {error}")
 
     def _let_senders_go(self) -> None:
-        if self._waiting and not self.full:
-            waiting, self._waiting = self._waiting, deque()
-            for waiter in waiting:
-                self._dispatcher.schedule(waiter)
+        waiting, self._waiting = self._waiting, deque()
+        for waiter in waiting:
+            self._dispatcher.schedule(waiter)
 
     def _plan_ack(self) -> None:
         if self._sequence.received - self._acked >= ACK_EVERY:
             self.flush()
-        elif self._ack_timer is None:
-            self._ack_timer = self._dispatcher.timers.after(ACK_DELAY, self._ack_late)
+        elif not self._ack_planned:
+            # Not cancelled by the next batch that acknowledges: a timer for each would cost more.
+            self._ack_planned = True
+            self._dispatcher.timers.after(ACK_DELAY, self._ack_late)
 
     def _ack_late(self) -> None:
-        self._ack_timer = None
+        self._ack_planned = False
         self.flush()
 
     # -- the end --------------------------------------------------------------------------------
 
-    def end(self, reason: str, tell: bool = True) -> None:
-        """The association is over; a goodbye is said if the wire still carries it."""
-        if not self.alive:
-            return
+    def end(self, reason: str, tell: bool = True, again: bool = True) -> None:
+        """The association is over; a goodbye is said if the wire still carries it.
+
+        `again`: whether either side may connect anew by itself.
+        """
         if tell:
             self.flush()
         if not self.alive:
@@ -249,11 +322,7 @@ class Association:
         self.alive = False
         if tell:
             with suppress(OSError):
-                self.wire.send([Goodbye(reason).write()])
-        if self._ack_timer is not None:
-            self._ack_timer.cancel()
+                self.wire.send([Goodbye(reason, again).write()])
         self.wire.close()
-        for waiter in self._waiting:
-            self._dispatcher.schedule(waiter)
-        self._waiting.clear()
-        self._on_end(self, reason)
+        self._let_senders_go()
+        self._on_end(self, reason, again)

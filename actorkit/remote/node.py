@@ -1,51 +1,40 @@
 """Nodes: a system that listens or connects, the others that it is connected with, and their actors.
 
-`Network` is a system's side of it all; it speaks to each `Peer` over an `Association`. Tells, asks
-and replies are all that travels; orders such as lookup, spawn and watch are calls to the service of
-the other node, which has the uid 0.
+`Network` is a system's side of it all: who is connected, the handshake, references. What goes over
+an association is peer.py's, how connections come about dial.py's, what nodes do for each other
+service.py's.
 """
 
 from __future__ import annotations
 
 import inspect
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from itertools import count
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-import gevent
-from gevent.event import AsyncResult
-from gevent.queue import Full
-
 from ..actor import Actor
-from ..errors import (
-    ActorError,
-    ActorStopped,
-    CodecError,
-    HandshakeRefused,
-    NodeLost,
-    NodeUnreachable,
-    Refused,
-)
-from ..events import DeadLetter, NodeDown, NodeUnresponsive, NodeUp
-from ..kernel import Dispatcher, Envelope
+from ..errors import ActorError, ActorStopped, CodecError, NodeLost, NodeUnreachable
+from ..events import NodeDown, NodeUnresponsive, NodeUp
+from ..kernel import Dispatcher
 from ..kernel.sender import ASK_TIMEOUT, check_timeout
 from ..log import get_logger
 from ..messages import Call, Reason, Terminated
 from ..ref import ActorRef, LocalRef
-from .codec import BIG, Codec
-from .link import Association, Wire
-from .refs import NodeKey, RemoteRef
-from .security import Curve, Insecure, check_exposure
-from .transport import DealerWire, Transport
-from .wire import Batch, Goodbye, Hello, Refusal, Welcome, read
+from .codec import Codec
+from .dial import Dial
+from .link import Association, Transport, Wire
+from .peer import Peer, Watched
+from .refs import Incarnation, NodeKey, RemoteRef
+from .service import serve
+from .wire import Batch, Goodbye, Hello, Offer, Refusal, Welcome, read
 
 if TYPE_CHECKING:
     from ..system import ActorSystem
 
-__all__ = ["Network", "Node", "Peer"]
+__all__ = ["Network", "Node", "spawn_name"]
 
 #: Seconds between two signs of life to a silent peer.
 PING = 1.0
@@ -53,363 +42,14 @@ PING = 1.0
 UNRESPONSIVE = 3.0
 #: Seconds of silence from which a peer is lost although its connection stands.
 SILENCE_LIMIT = 60.0
-#: Seconds before the first new try to connect, and the most between two.
-RETRY_FIRST, RETRY_MOST = 0.05, 1.0
+#: Nodes connected at the same time; one more is refused.
+MAX_NODES = 10_000
+#: Seconds between two looks whether the claim to a name can be decided.
+RECHECK = 0.1
 #: References of other nodes to our actors from which the dead are swept out.
 SWEEP_EXPORTS = 10_000
 
-PLAIN, TUPLE, ERROR, PACKED = 0, 1, 2, 3
-ASK = 4
-
-_SCALARS = frozenset({int, float, bool, type(None), str, bytes})
-_TEXT = frozenset({str})
-
-
-class Watched:
-    """Who here wants to know of the end of one actor over there."""
-
-    __slots__ = ("lives", "observers", "ref")
-
-    def __init__(self, ref: RemoteRef) -> None:
-        self.ref = ref
-        self.lives: dict[Any, None] = {}
-        self.observers: list[Callable[[Any], Any]] = []
-
-
-class Watcher:
-    """Stands among the watchers of one of our actors for a node that watches it."""
-
-    __slots__ = ("peer",)
-
-    def __init__(self, peer: Peer) -> None:
-        self.peer = peer
-
-    def terminated(self, message: Terminated) -> None:
-        uid = message.ref.uid
-        self.peer.watchers.pop(uid, None)
-        self.peer.tell(0, Call("down", (uid, message.reason, message.error)))
-
-
-class Peer:
-    """One other node, for the life of one association."""
-
-    def __init__(
-        self, network: Network, association: Association, address: str, session: str
-    ) -> None:
-        self.network = network
-        self.session = session
-        self.association = association
-        self.name = association.peer.name
-        self.address = address
-        self.questions: dict[int, Envelope] = {}
-        self.watched: dict[int, Watched] = {}
-        self.watchers: dict[int, tuple[LocalRef[Any], Watcher]] = {}
-        self.links: dict[tuple[Any, Any], None] = {}
-        self.unresponsive = False
-        self._ids = count(1)
-
-    # -- out ------------------------------------------------------------------------------------
-
-    def tell(self, uid: int, message: Any) -> None:
-        """Send a message to the actor `uid` over there (0: the node itself)."""
-        association = self.association
-        if uid and association.full:
-            self._wait_for_room()
-        kind, body = self.encode(message)
-        association.put(uid << 3 | kind, body)
-
-    def ask(self, uid: int, message: Any, envelope: Envelope) -> None:
-        """Send a question; its answer settles `envelope`."""
-        if self.association.full:
-            self._wait_for_room()
-        kind, body = self.encode(message)
-        if not self.association.alive:
-            envelope.fail(NodeLost(f"the connection to {self.name} broke"))
-            return
-        number = next(self._ids)
-        self.questions[number] = envelope
-        self.association.put(uid << 3 | ASK | kind, [number, body])
-
-    def reply(self, number: int, value: Any, error: BaseException | None) -> None:
-        """Answer question `number` of the other side."""
-        if error is not None:
-            kind, body = ERROR, self.network.codec.pack(error)
-        else:
-            try:
-                kind, body = self.encode(value)
-            except CodecError as unsendable:
-                kind, body = ERROR, self.network.codec.pack(unsendable)
-        self.association.put(-(number << 2 | kind) - 1, body)
-
-    def encode(self, value: Any) -> tuple[int, Any]:
-        """How `value` travels: as it is, as a flat tuple, or packed by the codec."""
-        kind = type(value)
-        if kind in _SCALARS:
-            if kind is not bytes or len(value) < BIG:
-                return PLAIN, value
-        elif kind is tuple:
-            if _SCALARS.issuperset(map(type, value)):
-                return TUPLE, value
-        elif kind is dict:
-            if _SCALARS.issuperset(map(type, value.values())) and _TEXT.issuperset(
-                map(type, value)
-            ):
-                return PLAIN, value.copy()
-        elif kind is list and _SCALARS.issuperset(map(type, value)):
-            return PLAIN, value.copy()
-        return PACKED, self.network.codec.pack(value, self.association.buffers)
-
-    def repair(self, records: list[Any], buffers: list[Any]) -> list[Any]:
-        """Pack what looked plain and is not: integers of more than 64 bits."""
-        mended = []
-        for head, body in zip(records[::2], records[1::2], strict=True):
-            code = head if head >= 0 else -head - 1
-            content = body[1] if head >= 0 and head & ASK else body
-            if code & 3 in (PLAIN, TUPLE):
-                code |= PACKED
-                content = self.network.codec.pack(content, buffers)
-            if head >= 0 and head & ASK:
-                content = [body[0], content]
-            mended += [code if head >= 0 else -code - 1, content]
-        return mended
-
-    def _wait_for_room(self) -> None:
-        network = self.network
-        if network.outbound == "fail" or gevent.getcurrent() is network.dispatcher.hub:
-            raise Full(f"too much is on its way to {self.name}")
-        self.association.wait_for_room()
-
-    def watch(self, ref: RemoteRef) -> Watched:
-        """Have the other side tell of the end of `ref`."""
-        watched = self.watched.get(ref.uid)
-        if watched is None:
-            watched = self.watched[ref.uid] = Watched(ref)
-            self.tell(0, Call("watch", (ref.uid,)))
-        return watched
-
-    # -- in -------------------------------------------------------------------------------------
-
-    def take(self, association: Association, records: list[Any], buffers: list[Any]) -> None:
-        """Deliver what came in, in order. Raises CodecError when it breaks the rules."""
-        if len(records) % 2:
-            raise CodecError("a record without a body")
-        exports = self.network.exports
-        parts = iter(records)
-        for head, body in zip(parts, parts, strict=True):
-            if type(head) is not int:
-                raise CodecError("a record without a head")
-            if head < 0:
-                self._answered(-head - 1, body, buffers)
-                continue
-            number = 0
-            if head & ASK:
-                match body:
-                    case [int(number), body]:
-                        pass
-                    case _:
-                        raise CodecError("a question without a number")
-            uid = head >> 3
-            try:
-                message = self._decode(head & 3, body, buffers)
-            except CodecError as error:
-                self._unreadable(exports.get(uid), body, number, error)
-                continue
-            if uid == 0:
-                self._serve(message, number)
-            else:
-                self._deliver(exports.get(uid), message, number)
-            if not association.alive:
-                return
-
-    def _decode(self, kind: int, body: Any, buffers: list[Any]) -> Any:
-        if kind == PLAIN:
-            return body
-        if kind == TUPLE and type(body) is list:
-            return tuple(body)
-        if kind == PACKED and type(body) is bytes:
-            return self.network.codec.unpack(body, buffers)
-        raise CodecError("a body that is not of its kind")
-
-    def _deliver(self, ref: LocalRef[Any] | None, message: Any, number: int) -> None:
-        if number:
-            if ref is None or ref.ready():
-                self.reply(number, None, ActorStopped("the actor has stopped"))
-                return
-            try:
-                ref._submit(message, None, Answer(self, number))
-            except Full as error:
-                self.reply(number, None, error)
-        elif ref is None:
-            self.network.unknown_letters += 1
-        elif type(message) is Call:
-            ref._cast(message)
-        else:
-            ref._tell_unblocked(message)
-
-    def _unreadable(
-        self, ref: LocalRef[Any] | None, body: Any, number: int, error: CodecError
-    ) -> None:
-        """The envelope is sound, its content is not: the sender's fault, and nobody else's."""
-        if number:
-            self.reply(number, None, error)
-        elif ref is not None:
-            self.network.system.events.publish(DeadLetter(body, ref, str(error)))
-
-    def _answered(self, head: int, body: Any, buffers: list[Any]) -> None:
-        envelope = self.questions.pop(head >> 2, None)
-        if envelope is None or envelope.done:
-            self.network.system.late_answers += 1
-            return
-        try:
-            if head & 3 == ERROR:
-                error = self.network.codec.unpack(body)
-                if not isinstance(error, BaseException):
-                    raise CodecError("an error that is none")
-                envelope.fail(error)
-            else:
-                envelope.answer(self._decode(head & 3, body, buffers))
-        except CodecError as error:
-            envelope.fail(error)
-
-    # -- the service ----------------------------------------------------------------------------
-
-    def _serve(self, call: Any, number: int) -> None:
-        """Do what the other node asks of this node itself."""
-        service = _SERVICES.get(call.name) if type(call) is Call else None
-        try:
-            if service is None:
-                raise CodecError("no such service")
-            inspect.signature(service).bind(self, *call.args)
-        except (CodecError, TypeError) as error:
-            if number:
-                self.reply(number, None, CodecError(str(error)))
-            return
-        if service is Peer._spawn:
-            gevent.spawn(self._run, service, call.args, number)  # a constructor may block
-        else:
-            self._run(service, call.args, number)
-
-    def _run(self, service: Callable[..., Any], args: tuple[Any, ...], number: int) -> None:
-        try:
-            value = service(self, *args)
-        except Exception as error:
-            if number:
-                self.reply(number, None, error)
-        else:
-            if number:
-                self.reply(number, value, None)
-
-    def _lookup(self, path: str) -> ActorRef[Any]:
-        return self.network.system.lookup(path)
-
-    def _spawn(self, name: str, args: tuple[Any, ...], kwargs: Any, options: Any) -> ActorRef[Any]:
-        cls = self.network.spawnable.get(name)
-        if cls is None:
-            raise Refused(
-                f"{self.network.system.name!r} does not let others spawn {name!r}; it must name the"
-                " class or its module in spawnable="
-            )
-        return self.network.system.spawn(cls, *args, **(options | kwargs))
-
-    def _watch(self, uid: int) -> None:
-        ref = self.network.exports.get(uid)
-        if ref is None:
-            self.tell(0, Call("down", (uid, Reason.NOT_FOUND, None)))
-        elif uid not in self.watchers:
-            watcher = Watcher(self)
-            if not ref.ready():
-                self.watchers[uid] = (ref, watcher)
-            ref._add_watcher(watcher)  # type: ignore[arg-type]
-
-    def _unwatch(self, uid: int) -> None:
-        ref, watcher = self.watchers.pop(uid, (None, None))
-        if ref is not None:
-            ref._remove_watcher(watcher)  # type: ignore[arg-type]
-
-    def _stop(self, uid: int, drain: bool) -> None:
-        ref = self.network.exports.get(uid)
-        if ref is not None:
-            ref.stop(drain=bool(drain))
-
-    def _kill(self, uid: int) -> None:
-        ref = self.network.exports.get(uid)
-        if ref is not None:
-            ref.kill()
-
-    def _down(self, uid: int, reason: Reason, error: BaseException | None) -> None:
-        watched = self.watched.pop(uid, None)
-        if watched is not None:
-            self.network.report_end(watched, reason, error)
-
-    def _link(self, uid: int, other: ActorRef[Any]) -> None:
-        ref = self.network.exports.get(uid)
-        if ref is None or ref.ready():
-            other._linked_ended(_dead(self, uid), Reason.NOT_FOUND, None)
-            return
-        self.links[ref, other] = None
-        ref._add_link(other)
-
-    def _unlink(self, uid: int, other: ActorRef[Any]) -> None:
-        ref = self.network.exports.get(uid)
-        if ref is not None:
-            self.links.pop((ref, other), None)
-            ref._remove_link(other)
-
-    def _linked_ended(
-        self, uid: int, other: ActorRef[Any], reason: Reason, error: BaseException | None
-    ) -> None:
-        ref = self.network.exports.get(uid)
-        if ref is not None:
-            self.links.pop((ref, other), None)
-            ref._linked_ended(other, reason, error)
-
-    # -- the end --------------------------------------------------------------------------------
-
-    def lost(self, reason: str) -> None:
-        """The association is over: everyone who waits for the other node learns it now."""
-        error = NodeLost(f"the connection to {self.name} ended: {reason}")
-        for envelope in self.questions.values():
-            envelope.fail(error)
-        self.questions.clear()
-        for ref, watcher in self.watchers.values():
-            ref._remove_watcher(watcher)  # type: ignore[arg-type]
-        for watched in self.watched.values():
-            self.network.report_end(watched, Reason.NODE_LOST, error, known=False)
-        for here, there in self.links:
-            here._linked_ended(there, Reason.NODE_LOST, error)
-
-
-_SERVICES: dict[str, Callable[..., Any]] = {
-    "lookup": Peer._lookup,
-    "spawn": Peer._spawn,
-    "watch": Peer._watch,
-    "unwatch": Peer._unwatch,
-    "stop": Peer._stop,
-    "kill": Peer._kill,
-    "down": Peer._down,
-    "link": Peer._link,
-    "unlink": Peer._unlink,
-    "linked_ended": Peer._linked_ended,
-}
-
-
-class Answer:
-    """Where the answer to a question of another node goes."""
-
-    __slots__ = ("_number", "_peer")
-
-    def __init__(self, peer: Peer, number: int) -> None:
-        self._peer = peer
-        self._number = number
-
-    def settle(self, value: Any, error: BaseException | None) -> None:
-        self._peer.reply(self._number, value, error)
-
-
-def _dead(peer: Peer, uid: int) -> RemoteRef:
-    """A reference to an actor of this node that is gone."""
-    network = peer.network
-    return RemoteRef(network, network.key, network.address, "/", uid)
+FEATURES = frozenset({"groups"})
 
 
 class Node:
@@ -429,7 +69,7 @@ class Node:
 
     @property
     def address(self) -> str:
-        """Where it was reached."""
+        """Where it listens, as far as is known here; empty if it does not."""
         return self._peer.address
 
     @property
@@ -462,13 +102,14 @@ class Node:
         return ref
 
     def disconnect(self, reason: str = "disconnected") -> None:
-        """End the association in order."""
-        self._peer.association.end(reason)
+        """End the association in order; neither side makes a new one by itself."""
+        self._peer.network.dispatcher.check_thread()
+        self._peer.association.end(reason, again=False)
 
     def _call(self, name: str, timeout: float | None, *args: Any) -> Any:
         network = self._peer.network
         network.dispatcher.check_thread()
-        service = RemoteRef(network, self._peer.association.key, self.address, "/", 0)
+        service = RemoteRef(network, self._peer.node, "/", 0)
         return service.ask(Call(name, args), timeout)
 
     def __repr__(self) -> str:
@@ -481,87 +122,110 @@ def spawn_name(cls: type[Any]) -> str:
 
 
 class Network:
-    """A system's connections: made when it listens or connects for the first time."""
+    """A system's connections: made when it listens or connects for the first time.
+
+    `make_transport(on_message)` gives what carries the bytes: zmq, or a simulation.
+    """
+
+    serve = staticmethod(serve)
 
     def __init__(
         self,
         system: ActorSystem,
         dispatcher: Dispatcher,
-        security: Curve | Insecure | None,
+        make_transport: Callable[[Callable[[Any, list[Any]], None]], Transport],
         spawnable: Iterable[Any],
         outbound: str,
     ) -> None:
         self.system = system
         self.outbound = outbound
         self.dispatcher = dispatcher
-        self.key: NodeKey = (system.name, os.urandom(8).hex())
+        self.key: NodeKey = (system.name, self.token())
         self.address = ""
+        self.offer = Offer(features=FEATURES)
         self.peers: dict[NodeKey, Peer] = {}
         self.exports: dict[int, LocalRef[Any]] = {}
         self.codec = Codec(self._write_ref, self._read_ref)
         self.spawnable = dict(_spawnable(spawnable))
-        #: Tells of other nodes to actors that are gone.
-        self.unknown_letters = 0
-        self._refs: WeakValueDictionary[tuple[NodeKey, int], RemoteRef] = WeakValueDictionary()
+        #: How often what went wrong, in words: see `ActorSystem.counters`.
+        self.counters: Counter[str] = Counter()
+        self.dials: dict[str, Dial] = {}
+        self.dials_by_wire: dict[Any, Dial] = {}
+        self.transport = make_transport(self._on_message)
+        self.node = Incarnation(self.key, "")
+        self._nodes: WeakValueDictionary[NodeKey, Incarnation] = WeakValueDictionary()
+        self._nodes[self.key] = self.node
+        self._refs: WeakValueDictionary[tuple[Incarnation, int], RemoteRef] = WeakValueDictionary()
         self._wires: dict[Any, Peer] = {}
-        self._hellos: dict[DealerWire, tuple[AsyncResult[Peer], str]] = {}
-        self._transport = Transport(dispatcher.loop, security, self._on_message)
+        #: Since when a wire has waited for the decision on its hello.
+        self._claims: dict[Any, float] = {}
+        #: The last incarnation of each name that was connected.
+        self._latest: dict[str, NodeKey] = {}
         self._sweep_at = SWEEP_EXPORTS
         self._ping_timer = dispatcher.timers.after(PING, self._ping)
+        system.groups.announce = self._announce_member
+
+    def token(self) -> str:
+        """A random text that no other program has: an incarnation, a session."""
+        return os.urandom(8).hex()
 
     # -- listening and connecting ---------------------------------------------------------------
 
     def listen(self, address: str) -> None:
-        check_exposure(address, self._transport.security)
-        self.address = self._transport.listen(address)
+        self.address = self.node.address = self.transport.listen(address)
 
     def connect(self, address: str, timeout: float | None) -> Node:
-        """Connect to the node at `address`, trying until `timeout` seconds have passed."""
-        for peer in self.peers.values():
-            if peer.address == address:
-                return Node(peer)
-        clock = self.dispatcher.clock
-        deadline = None if timeout is None else clock() + check_timeout(timeout)
-        pause = RETRY_FIRST
-        while True:
-            left = None if deadline is None else max(0.0, deadline - clock())
-            try:
-                return Node(self._connect_once(address, left))
-            except HandshakeRefused:
-                raise
-            except (OSError, gevent.Timeout) as error:
-                if deadline is not None and clock() + pause >= deadline:
-                    raise NodeUnreachable(
-                        f"no node answered at {address} within {timeout} s ({error}); is it"
-                        " running, and does its security= fit?"
-                    ) from error
-            gevent.sleep(pause)
-            pause = min(pause * 2, RETRY_MOST)
+        """Connect to the node at `address`, trying until `timeout` seconds have passed.
 
-    def _connect_once(self, address: str, timeout: float | None) -> Peer:
-        wire = self._transport.connect(address, self._on_lost)
-        standing: AsyncResult[Peer] = AsyncResult()
-        session = os.urandom(8).hex()
-        self._hellos[wire] = (standing, session)
-        try:
-            wire.send([Hello(*self.key, self.address, session).write()])
-            peer: Peer = standing.get(timeout=timeout)  # type: ignore[assignment]
-            return peer
-        except BaseException:
-            if wire not in self._wires:
-                wire.close()
-            raise
-        finally:
-            self._hellos.pop(wire, None)
+        When that connection breaks it is made anew, until someone disconnects.
+        """
+        if timeout is not None:
+            check_timeout(timeout)
+        dial = self.dials.get(address)
+        if dial is None:
+            dial = self.dials[address] = Dial(self, address)
+        if dial.peer is None and not dial.trying:
+            for peer in self.peers.values():
+                if peer.address == address:
+                    dial.stood(peer)
+                    break
+        peer_there = dial.peer or dial.wait(timeout)
+        if peer_there is None:
+            raise NodeUnreachable(
+                f"no node answered at {address} within {timeout} s ({dial.trouble}); is it"
+                " running, and does its security= fit?"
+            )
+        dial.kept = True
+        return Node(peer_there)
+
+    def when_connected(
+        self,
+        ref: RemoteRef,
+        then: Callable[[Peer], None],
+        otherwise: Callable[[ActorError], object],
+    ) -> None:
+        """Do `then` with the peer of `ref`, connecting to it if need be; else `otherwise`."""
+        node = ref.node
+        if node.peer is not None:
+            then(node.peer)
+        elif self._is_over(node) or not node.address or self.system.stopping:
+            otherwise(self.gone(ref))
+        else:
+            dial = self.dials.get(node.address)
+            if dial is None:
+                dial = self.dials[node.address] = Dial(self, node.address)
+            dial.hold(node, then, otherwise)
 
     def close(self) -> None:
         """End every association in order, and free the sockets."""
         self._ping_timer.cancel()
+        for dial in list(self.dials.values()):
+            dial.close("the system shut down")
         for peer in list(self.peers.values()):
             peer.association.end("the system shut down")
-        self._transport.close()
+        self.transport.close()
 
-    # -- the wire's side ------------------------------------------------------------------------
+    # -- the handshake --------------------------------------------------------------------------
 
     def _on_message(self, wire: Any, frames: list[Any]) -> None:
         peer = self._wires.get(wire)
@@ -573,108 +237,164 @@ class Network:
         except (CodecError, IndexError) as error:
             self._refuse(wire, str(error))
             return
+        dial = self.dials_by_wire.get(wire)
         match message:
-            case Hello() if wire not in self._hellos:
-                self._greeted(wire, message)
-            case Welcome() if wire in self._hellos:
-                self._welcomed(wire, message)
+            case Hello() if dial is None:
+                self._claims.setdefault(wire, self.dispatcher.clock())
+                self._greet(wire, message)
+            case Welcome() if dial is not None:
+                self._welcomed(dial, message)
             case Refusal(reason) | Goodbye(reason):
-                if wire in self._hellos:
-                    self._hellos[wire][0].set_exception(HandshakeRefused(reason))
+                self._claims.pop(wire, None)
+                if dial is not None:
+                    dial.failed(reason, refused=True)
+                else:
+                    wire.close()
             case Batch():
                 self._refuse(wire, "no association stands; say hello first")
             case _:
                 self._refuse(wire, "not expected here")
 
-    def _greeted(self, wire: Wire, hello: Hello) -> None:
-        """Another node wants an association."""
+    def _greet(self, wire: Wire, hello: Hello) -> None:
+        """Another node wants an association; decide now, or look again in a moment."""
+        since = self._claims.get(wire)
+        if since is None:
+            return  # it has left
         key = (hello.name, hello.incarnation)
-        other = self._same_name(hello.name)
+        other = self._named(hello.name)
         if hello.name == self.key[0]:
             self._refuse(wire, f"the name {hello.name!r} is mine; give the other node another one")
             return
-        if other is not None and other.association.key != key:
-            self._refuse(wire, f"another node named {hello.name!r} is connected; names are unique")
+        if other is None and len(self.peers) >= MAX_NODES:
+            self._refuse(wire, f"{len(self.peers)} nodes are connected, and that is the limit")
             return
+        if other is not None and other.node.key != key:
+            if not self._replaced(other, since):
+                if other.association.heard > since:
+                    self._refuse(wire, f"another node named {hello.name!r} lives; names are unique")
+                else:
+                    self.dispatcher.timers.after(RECHECK, lambda: self._greet(wire, hello))
+                return
+            other = None
+        if other is None and self.key < key and self._is_dialled(hello.address):
+            # Both connect at once, and the smaller one's connection stays: that is ours.
+            self.dispatcher.timers.after(RECHECK, lambda: self._greet(wire, hello))
+            return
+        del self._claims[wire]
         if other is not None and hello.replaces == other.session:
             other.association.end("the other side lost it")
             other = None
         session = hello.session if other is None else other.session
         with suppress(OSError):
-            wire.send([Welcome(*self.key, self.address, session).write()])
+            wire.send([Welcome(*self.key, self.address, session, self.offer).write()])
             if other is None:
-                self._stand(wire, hello, hello.address, session)
+                self._stand(wire, hello, self._reached_at(hello.address, wire), session)
 
-    def _welcomed(self, wire: DealerWire, welcome: Welcome) -> None:
-        standing, session = self._hellos[wire]
+    def _welcomed(self, dial: Dial, welcome: Welcome) -> None:
         key = (welcome.name, welcome.incarnation)
-        other = self._same_name(welcome.name)
+        other = self._named(welcome.name)
         if key == self.key:
-            standing.set_exception(HandshakeRefused("that address is this system's own"))
-        elif other is not None and other.association.key != key:
-            standing.set_exception(
-                HandshakeRefused(f"another node named {welcome.name!r} is connected")
-            )
-        elif welcome.session != session and other is None:
-            hello = Hello(*self.key, self.address, session, replaces=welcome.session)
-            with suppress(OSError):
-                wire.send([hello.write()])
-        elif other is not None and (welcome.session != session or key < self.key):
-            # There is one already; or both connected at once, and the smaller one's stays.
-            wire.close()
-            standing.set(other)
+            dial.failed("that address is this system's own", refused=True)
+            return
+        if other is not None and other.node.key != key:
+            if not self._replaced(other, dial.since):
+                lives = other.association.heard > dial.since
+                dial.failed(f"another node named {welcome.name!r} is connected", refused=lives)
+                return
+            other = None
+        if other is None and welcome.session != dial.session:
+            dial.insist(welcome.session)
+        elif other is None:
+            wire = dial.release()
+            dial.stood(self._stand(wire, welcome, dial.address, welcome.session))
+        elif welcome.session == dial.session and self.key < key:
+            # Both connected at once and neither knew: the smaller one's connection stays.
+            wire = dial.release()
+            other.association.end("both connected at once")
+            dial.stood(self._stand(wire, welcome, dial.address, welcome.session))
         else:
-            if other is not None:
-                other.association.end("both connected at once")
-            standing.set(self._stand(wire, welcome, wire.address, session))
+            dial.stood(other)
 
-    def _same_name(self, name: str) -> Peer | None:
+    def _replaced(self, other: Peer, since: float) -> bool:
+        """Whether `other` must make way for one of its name that has claimed it since then."""
+        other.association.ping()
+        waited = self.dispatcher.clock() - since
+        if waited >= UNRESPONSIVE and other.association.heard <= since:
+            other.association.end("another incarnation took its place", tell=False)
+        return not other.association.alive
+
+    def _is_dialled(self, address: str) -> bool:
+        dial = self.dials.get(address)
+        return dial is not None and dial.trying
+
+    def _named(self, name: str) -> Peer | None:
         return next((peer for peer in self.peers.values() if peer.name == name), None)
 
+    def _reached_at(self, address: str, wire: Wire) -> str:
+        """Where a node that listens at `address` is reached from here."""
+        for anywhere in ("tcp://0.0.0.0:", "tcp://[::]:", "tcp://*:"):
+            if address.startswith(anywhere) and wire.host:
+                return f"tcp://{wire.host}:{address.removeprefix(anywhere)}"
+        return address
+
     def _refuse(self, wire: Wire, reason: str) -> None:
+        self.counters["handshakes_refused"] += 1
+        self._claims.pop(wire, None)
+        dial = self.dials_by_wire.get(wire)
+        if dial is not None:
+            dial.failed(reason, refused=True)
+            return
         with suppress(OSError):
             wire.send([Refusal(reason).write()])
-        if wire not in self._hellos:
-            wire.close()
+        wire.close()
 
     def _stand(self, wire: Wire, who: Hello | Welcome, address: str, session: str) -> Peer:
         """The association stands."""
-        association = Association(
+        node = self._incarnation((who.name, who.incarnation), address)
+        node.address = address or node.address
+        peer = Peer(self, node, who.offer.features & FEATURES, session)
+        peer.association = Association(
             wire,
-            who,
+            who.offer,
             self.dispatcher,
-            self._take,
-            self._ended,
-            lambda records, buffers: peer.repair(records, buffers),
+            peer.take,
+            lambda association, reason, again: self._ended(peer, reason, again),
+            peer.repair,
+            peer.unsendable,
         )
-        peer = Peer(self, association, address, session)
-        self.peers[association.key] = peer
-        self._wires[wire] = peer
-        self.system.events.publish(NodeUp(peer.name, address))
-        get_logger(system=self.system.name).info("node up", node=peer.name, address=address)
+        self._latest[node.name] = node.key
+        node.peer = self.peers[node.key] = self._wires[wire] = peer
+        self.counters["associations"] += 1
+        self.system.events.publish(NodeUp(peer.name, peer.address))
+        get_logger(system=self.system.name).info("node up", node=peer.name, address=peer.address)
+        if "groups" in peer.features:
+            for group, ref in self.system.groups.joined_here():
+                peer.tell(0, Call("joined", (group, ref)))
         return peer
 
-    def _take(self, association: Association, records: list[Any], buffers: list[Any]) -> None:
-        self.peers[association.key].take(association, records, buffers)
-
-    def _on_lost(self, wire: DealerWire, reason: str) -> None:
+    def on_lost(self, wire: Any, reason: str, refused: bool) -> None:
+        """The transport says that a wire broke."""
         peer = self._wires.get(wire)
         if peer is not None:
             peer.association.end(reason, tell=False)
-        elif wire in self._hellos:
-            standing = self._hellos[wire][0]
-            if "refused" in reason or "speak" in reason:
-                standing.set_exception(HandshakeRefused(reason))
-            else:
-                standing.set_exception(OSError(reason))
+        elif wire in self.dials_by_wire:
+            self.dials_by_wire[wire].failed(reason, refused)
 
-    def _ended(self, association: Association, reason: str) -> None:
-        peer = self.peers.pop(association.key, None)
-        self._wires.pop(association.wire, None)
-        if peer is not None:
-            self.system.events.publish(NodeDown(peer.name, peer.address, reason))
-            get_logger(system=self.system.name).info("node down", node=peer.name, reason=reason)
-            peer.lost(reason)
+    def _ended(self, peer: Peer, reason: str, again: bool) -> None:
+        node = peer.node
+        address = node.address
+        node.peer = None
+        self.peers.pop(node.key, None)
+        self._wires.pop(peer.association.wire, None)
+        if not again:
+            node.address = ""  # references connect no more by themselves
+        self.counters["associations_ended"] += 1
+        self.system.events.publish(NodeDown(peer.name, address, reason))
+        get_logger(system=self.system.name).info("node down", node=peer.name, reason=reason)
+        self.system.groups.node_lost(node)
+        peer.lost(reason)
+        for dial in peer.dials:
+            dial.lost(again and not self.system.stopping)
 
     def _ping(self) -> None:
         """Say something to everyone, and see who has been silent for too long."""
@@ -691,12 +411,19 @@ class Network:
                 peer.unresponsive = True
                 self.system.events.publish(NodeUnresponsive(peer.name, peer.address, silent))
             peer.association.ping()
+            peer.sweep()
+
+    def _announce_member(self, call: str, group: str, ref: ActorRef[Any]) -> None:
+        """Tell the other nodes that `ref` has "joined" or "left" a group here."""
+        for peer in self.peers.values():
+            if "groups" in peer.features:
+                peer.tell(0, Call(call, (group, ref)))
 
     # -- references -----------------------------------------------------------------------------
 
     def _write_ref(self, ref: ActorRef[Any]) -> list[Any]:
-        if isinstance(ref, RemoteRef):
-            return [*ref.node, ref.node_address, ref.path, ref.uid]
+        if isinstance(ref, RemoteRef) and ref._network is self:
+            return [*ref.node.key, ref.node.address, ref.path, ref.uid]
         if not isinstance(ref, LocalRef) or ref._host is not self.system:
             raise CodecError(f"{ref!r} belongs to another system of this process")
         if not ref.ready():
@@ -710,25 +437,38 @@ class Network:
     def _read_ref(self, content: Any) -> ActorRef[Any]:
         match content:
             case [str(name), str(incarnation), str(address), str(path), int(uid), *_]:
-                key = (name, incarnation)
-                if key == self.key and uid in self.exports:
+                node = self._incarnation((name, incarnation), address)
+                if node is self.node and uid in self.exports:
                     return self.exports[uid]
-                ref = self._refs.get((key, uid))
-                if ref is None:
-                    ref = RemoteRef(self, key, address, path, uid)
-                    self._refs[key, uid] = ref
-                return ref
+                return self.ref_of(node, uid, path)
         raise CodecError("a reference of no known shape")
 
-    def why_gone(self, ref: RemoteRef) -> str:
-        """Why `ref` cannot be reached, in words."""
-        if ref._end is not None or ref.node == self.key:
-            return "the actor has stopped"
-        return f"its node {ref.node[0]!r} is not connected; connect to it first"
+    def ref_of(self, node: Incarnation, uid: int, path: str) -> RemoteRef:
+        """The reference of an actor over there, always the same one."""
+        ref = self._refs.get((node, uid))
+        if ref is None:
+            ref = self._refs[node, uid] = RemoteRef(self, node, path, uid)
+        return ref
+
+    def _incarnation(self, key: NodeKey, address: str) -> Incarnation:
+        node = self._nodes.get(key)
+        if node is None:
+            node = self._nodes[key] = Incarnation(key, address)
+        return node
 
     def gone(self, ref: RemoteRef) -> ActorError:
-        error = ActorStopped if ref._end is not None or ref.node == self.key else NodeLost
-        return error(f"{ref.address}: {self.why_gone(ref)}", ref=ref)
+        """The error that says why `ref` cannot be reached."""
+        if ref._end is not None or ref.node is self.node:
+            return ActorStopped(f"{ref.address}: the actor has stopped", ref=ref)
+        if self._is_over(ref.node):
+            text = f"its node is gone; another incarnation of {ref.node.name!r} took its place"
+        else:
+            text = f"its node {ref.node.name!r} is not connected; connect to it first"
+        return NodeLost(f"{ref.address}: {text}", ref=ref)
+
+    def _is_over(self, node: Incarnation) -> bool:
+        """Whether another incarnation has taken the place of `node`, or it is this one."""
+        return node is self.node or self._latest.get(node.name, node.key) != node.key
 
     def report_end(
         self,

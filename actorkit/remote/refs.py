@@ -8,39 +8,57 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from gevent.queue import Full
 from greenlet import getcurrent
 
-from ..errors import NotInActor
+from ..errors import ActorError, CodecError, NotInActor
 from ..events import DeadLetter
 from ..kernel import Dispatcher, Envelope, Life, Worker
+from ..kernel.dispatcher import get_ident
 from ..kernel.sender import ASK_TIMEOUT, check_timeout
 from ..messages import Call, Reason, Terminated
 from ..ref import ActorRef
 
 if TYPE_CHECKING:
-    from .node import Network, Peer
+    from .node import Network
+    from .peer import Peer
 
-__all__ = ["NodeKey", "RemoteRef"]
+__all__ = ["Incarnation", "NodeKey", "RemoteRef"]
 
 #: A node: its name and its incarnation.
 NodeKey = tuple[str, str]
 
 
+class Incarnation:
+    """One life of a node, shared by all references to its actors.
+
+    `address`: where it listens as far as is known, or empty. `peer`: while it is connected.
+    """
+
+    __slots__ = ("__weakref__", "address", "key", "peer")
+
+    def __init__(self, key: NodeKey, address: str) -> None:
+        self.key = key
+        self.address = address
+        self.peer: Peer | None = None
+
+    @property
+    def name(self) -> str:
+        return self.key[0]
+
+
 class RemoteRef(ActorRef[Any]):
     """Reaches an actor on another node, over the association with that node.
 
-    At most once, in order for each sending node. What cannot be sent is a dead letter here.
+    At most once, in order for each sending node. What cannot be sent is a dead letter here. A node
+    that is not connected and listens somewhere is connected to on first use.
     """
 
-    __slots__ = ("__weakref__", "_end", "_network", "_path", "node", "node_address", "uid")
+    __slots__ = ("__weakref__", "_end", "_network", "_path", "node", "uid")
 
     #: A remote actor's own waits are not known here; the deadlock check ends at it.
     _asking: Envelope | None = None
 
-    def __init__(
-        self, network: Network, node: NodeKey, node_address: str, path: str, uid: int
-    ) -> None:
+    def __init__(self, network: Network, node: Incarnation, path: str, uid: int) -> None:
         self._network = network
         self.node = node
-        self.node_address = node_address
         self._path = path
         self.uid = uid
         #: How it ended, once that is known.
@@ -49,11 +67,21 @@ class RemoteRef(ActorRef[Any]):
     # -- messages -------------------------------------------------------------------------------
 
     def tell(self, message: Any) -> None:
-        peer = self._peer()
-        if peer is None:
+        dispatcher = self._network.dispatcher
+        if get_ident() != dispatcher.thread:
+            dispatcher.check_thread()
+        peer = self.node.peer
+        if peer is not None:
+            peer.tell(self.uid, message)
+        elif self._end is not None:
             self._undelivered(message)
         else:
-            peer.tell(self.uid, message)
+            data = self._network.codec.pack(message)
+            self._network.when_connected(
+                self,
+                lambda peer: peer.tell_packed(self.uid, data),
+                lambda error: self._undelivered(message, str(error)),
+            )
 
     def ask(self, message: Any, timeout: float | None = ASK_TIMEOUT) -> Any:
         envelope = Envelope(None, self, self._dispatcher)  # type: ignore[arg-type]
@@ -86,12 +114,19 @@ class RemoteRef(ActorRef[Any]):
         deadline = None
         if timeout is not None:
             deadline = dispatcher.clock() + check_timeout(timeout)
-        peer = self._peer()
-        if peer is None or self._end is not None:
+        peer = self.node.peer
+        if peer is not None and self._end is None:
+            peer.ask(self, message, envelope, deadline)
+        elif self._end is not None:
             envelope.fail(self._network.gone(self))
-            return
-        peer.ask(self.uid, message, envelope)
-        if deadline is not None:
+        else:
+            data = self._network.codec.pack(message)
+            self._network.when_connected(
+                self,
+                lambda peer: peer.ask_packed(self, data, envelope),
+                envelope.fail,
+            )
+        if deadline is not None and not envelope.done:
             dispatcher.timeouts.add(envelope, deadline)
 
     def _cast(self, call: Call) -> None:
@@ -100,8 +135,8 @@ class RemoteRef(ActorRef[Any]):
     def _tell_unblocked(self, message: Any) -> None:
         try:
             self.tell(message)
-        except Full:
-            self._undelivered(message, "the connection to its node is congested")
+        except (Full, CodecError) as error:
+            self._undelivered(message, str(error))
 
     def _check_callable(self, name: str) -> None:
         if name.startswith("_"):
@@ -109,7 +144,7 @@ class RemoteRef(ActorRef[Any]):
 
     def _undelivered(self, message: Any, reason: str | None = None) -> None:
         events = self._network.system.events
-        events.publish(DeadLetter(message, self, reason or self._network.why_gone(self)))
+        events.publish(DeadLetter(message, self, reason or str(self._network.gone(self))))
 
     @property
     def inbox(self) -> Any:
@@ -125,13 +160,12 @@ class RemoteRef(ActorRef[Any]):
 
     def _order(self, call: Call) -> None:
         self._dispatcher.check_thread()
-        peer = self._peer()
-        if peer is not None:
-            peer.tell(0, call)
+        if self._end is None:
+            self._network.when_connected(self, lambda peer: peer.tell(0, call), lambda error: None)
 
     def ready(self) -> bool:
         """Whether it has ended, as far as is known here, or its node is out of reach."""
-        return self._end is not None or self._peer() is None
+        return self._end is not None or self.node.peer is None
 
     @property
     def exception(self) -> BaseException | None:
@@ -145,14 +179,18 @@ class RemoteRef(ActorRef[Any]):
     def rawlink(self, callback: Callable[[ActorRef[Any]], Any]) -> None:
         if not callable(callback):
             raise TypeError(f"rawlink takes a callable, not {callback!r}")
-        peer = self._peer()
-        if peer is None or self._end is not None:
+        self._dispatcher.check_thread()
+        if self._end is not None:
             self._dispatcher.loop.run_callback(callback, self)
-        else:
-            peer.watch(self).observers.append(callback)
+            return
+        self._network.when_connected(
+            self,
+            lambda peer: peer.watch(self).observers.append(callback),
+            lambda error: self._dispatcher.loop.run_callback(callback, self),
+        )
 
     def unlink(self, callback: Callable[[ActorRef[Any]], Any]) -> None:
-        peer = self._peer()
+        peer = self.node.peer
         watched = None if peer is None else peer.watched.get(self.uid)
         if watched is not None and callback in watched.observers:
             watched.observers.remove(callback)
@@ -169,8 +207,8 @@ class RemoteRef(ActorRef[Any]):
 
     @property
     def address(self) -> str:
-        place = self.node_address.partition("://")[2]
-        return f"actorkit://{self.node[0]}{'@' if place else ''}{place}{self._path}#{self.uid}"
+        place = self.node.address.partition("://")[2]
+        return f"actorkit://{self.node.name}{'@' if place else ''}{place}{self._path}#{self.uid}"
 
     @property
     def _dispatcher(self) -> Dispatcher:  # type: ignore[override]
@@ -180,45 +218,48 @@ class RemoteRef(ActorRef[Any]):
     def _host(self) -> Any:
         return self._network.system
 
-    def _peer(self) -> Peer | None:
-        return self._network.peers.get(self.node)
-
     # -- what actors on either side need of each other ------------------------------------------
 
     def _add_watcher(self, life: Life) -> None:
-        peer = self._peer()
-        if self._end is not None:
-            life.terminated(self._end)
-        elif peer is None:
-            life.terminated(Terminated(self, Reason.NODE_LOST, self._network.gone(self)))
-        else:
+        def watch(peer: Peer) -> None:
             peer.watch(self).lives[life] = None
 
+        def lost(error: ActorError) -> None:
+            life.terminated(Terminated(self, Reason.NODE_LOST, error))
+
+        if self._end is not None:
+            life.terminated(self._end)
+        else:
+            self._network.when_connected(self, watch, lost)
+
     def _remove_watcher(self, life: Life) -> None:
-        peer = self._peer()
+        peer = self.node.peer
         watched = None if peer is None else peer.watched.get(self.uid)
         if watched is not None:
             watched.lives.pop(life, None)
 
     def _add_link(self, other: ActorRef[Any]) -> None:
-        peer = self._peer()
-        if self._end is not None:
-            other._linked_ended(self, self._end.reason, self._end.error)
-        elif peer is None:
-            other._linked_ended(self, Reason.NODE_LOST, self._network.gone(self))
-        else:
+        def link(peer: Peer) -> None:
             peer.links[other, self] = None
             peer.tell(0, Call("link", (self.uid, other)))
 
+        def lost(error: ActorError) -> None:
+            other._linked_ended(self, Reason.NODE_LOST, error)
+
+        if self._end is not None:
+            other._linked_ended(self, self._end.reason, self._end.error)
+        else:
+            self._network.when_connected(self, link, lost)
+
     def _remove_link(self, other: ActorRef[Any]) -> None:
-        peer = self._peer()
+        peer = self.node.peer
         if peer is not None and peer.links.pop((other, self), 0) is None:
             peer.tell(0, Call("unlink", (self.uid, other)))
 
     def _linked_ended(
         self, other: ActorRef[Any], reason: Reason, error: BaseException | None
     ) -> None:
-        peer = self._peer()
+        peer = self.node.peer
         if peer is not None:
             peer.links.pop((other, self), None)
             peer.tell(0, Call("linked_ended", (self.uid, other, reason, error)))

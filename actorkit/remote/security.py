@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-__all__ = ["Curve", "Insecure", "Keys", "check_exposure", "generate_keys", "load_keys"]
+__all__ = [
+    "Curve",
+    "Insecure",
+    "Keys",
+    "check_exposure",
+    "check_security",
+    "generate_keys",
+    "load_keys",
+]
 
 #: Characters of a key in Z85, as zmq writes it.
 KEY_LENGTH = 40
@@ -111,10 +119,14 @@ def load_keys(path: str | os.PathLike[str]) -> Keys:
     return Keys(_key(parts["public"]), _key(parts["secret"]))
 
 
-def check_exposure(address: str, security: Curve | Insecure | None) -> None:
-    """Raise ValueError for a listening address that others could reach without any security."""
+def check_security(security: Curve | Insecure | None) -> None:
+    """Raise TypeError for what is no decision on security."""
     if security is not None and not isinstance(security, Curve | Insecure):
         raise TypeError(f"security must be Curve(...) or Insecure(), not {security!r}")
+
+
+def check_exposure(address: str, security: Curve | Insecure | None) -> None:
+    """Raise ValueError for a listening address that others could reach without any security."""
     parts = urlsplit(address)
     if parts.scheme not in ("tcp", "ipc"):
         raise ValueError(f"an address is tcp://host:port or ipc:///path, not {address!r}")

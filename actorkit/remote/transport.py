@@ -7,15 +7,21 @@ at again. Knows nothing of actors: bytes come in by `on_message`, ends by `on_lo
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
+import gevent
+import gevent.socket
 import zmq
 from zmq.auth import Authenticator
 from zmq.utils.monitor import parse_monitor_message
 
-from .security import Curve, Insecure
+from .link import WINDOW_RECORDS
+from .security import Curve, Insecure, check_exposure, check_security
+from .wire import MAX_FRAME
 
 __all__ = ["DealerWire", "RouterWire", "Transport"]
 
@@ -26,18 +32,35 @@ HEARTBEAT_MS = 1_000
 HEARTBEAT_TIMEOUT_MS = 5_000
 #: Milliseconds that a peer has for zmq's own handshake.
 HANDSHAKE_MS = 5_000
-#: Bytes that one frame may have; a peer that sends more is cut off.
-MAX_FRAME = 256 * 1024 * 1024
+#: Messages of one peer that wait to be read: more than a peer that keeps the rules ever sends.
+QUEUED = 2 * WINDOW_RECORDS
+#: Bytes from which a frame is sent without a copy.
+COPIED = 65_536
 #: Milliseconds that are as good as never.
 NEVER_MS = 2**31 - 1
 #: Milliseconds that a closing socket still sends.
 LINGER_MS = 200
 
 OnMessage = Callable[[Any, list[Any]], None]
+OnLost = Callable[[Any, str, bool], None]
+
+#: How a connection ends that we made: in words, and whether the other side did not let us in.
+_ENDS: dict[int, tuple[str, bool]] = {
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: ("the other side refused our key", True),
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: ("the other side refused the handshake", True),
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: ("the other side does not speak as we do", True),
+    zmq.EVENT_DISCONNECTED: ("the connection was lost", False),
+    zmq.EVENT_CLOSED: ("nobody listens there", False),
+}
+
+
+# As plain integers: pyzmq's enums cost more than what they name.
+_EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
+_NOBLOCK, _SNDMORE = int(zmq.NOBLOCK), int(zmq.SNDMORE)
 
 
 class _Drained:
-    """A zmq socket that is read whenever it can be."""
+    """A zmq socket that is read whenever it can be; its frames are zmq's own, not copied."""
 
     def __init__(self, loop: Any, socket: Any, on_frames: Callable[[list[Any]], None]) -> None:
         self.socket = socket
@@ -60,15 +83,31 @@ class _Drained:
         self._look_planned = False
         for _ in range(DRAIN):
             # Asking first costs a tenth of being refused by an exception.
-            if self.closed or not self.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            if self.closed or not self.socket.get(_EVENTS) & _POLLIN:
                 return
             try:
-                frames = self.socket.recv_multipart(zmq.NOBLOCK)
+                frame = self.socket.recv(_NOBLOCK, False)
+                frames = [frame]
+                while frame.more:
+                    frame = self.socket.recv(_NOBLOCK, False)
+                    frames.append(frame)
             except zmq.ZMQError:
                 return
             self._on_frames(frames)
         if not self.closed:
             self._again.start(self.drain)
+
+    def send(self, frames: list[Any]) -> None:
+        """Send one message of several frames, the big ones without a copy. Raises OSError."""
+        if self.closed:
+            raise OSError("closed")
+        try:
+            for frame in frames[:-1]:
+                self.socket.send(frame, _NOBLOCK | _SNDMORE, len(frame) < COPIED)
+            self.socket.send(frames[-1], _NOBLOCK, len(frames[-1]) < COPIED)
+        except zmq.ZMQError as error:
+            raise OSError(str(error)) from error
+        self.look()
 
     def close(self) -> None:
         if not self.closed:
@@ -83,9 +122,10 @@ class _Drained:
 class RouterWire:
     """The way back to one peer that connected to us."""
 
-    def __init__(self, transport: Transport, identity: bytes) -> None:
+    def __init__(self, transport: Transport, identity: bytes, host: str) -> None:
         self._transport = transport
         self.identity = identity
+        self.host = f"[{host}]" if ":" in host else host
 
     def send(self, frames: list[Any]) -> None:
         self._transport.send_to(self.identity, frames)
@@ -97,18 +137,16 @@ class RouterWire:
 class DealerWire:
     """A connection that we made."""
 
-    def __init__(
-        self,
-        transport: Transport,
-        address: str,
-        on_message: OnMessage,
-        on_lost: Callable[[DealerWire, str], None],
-    ) -> None:
+    def __init__(self, transport: Transport, address: str, on_lost: OnLost) -> None:
         self.address = address
+        self.host = ""
         self._transport = transport
-        self._on_message = on_message
         self._on_lost = on_lost
         self._shaken = False
+        #: Where the name in the address leads, and what is to be said once it is known.
+        self._places: list[str] = []
+        self._unsaid: list[list[Any]] | None = []
+        self._resolving: gevent.Greenlet[..., None] | None = None
         security = transport.security
         if isinstance(security, Curve) and security.server_key is None:
             raise ValueError("to connect, Curve needs server_key=, the public key over there")
@@ -120,65 +158,120 @@ class DealerWire:
         # An association ends with its connection: zmq must not make another one by itself. (With
         # -1, which says so, a disconnect also throws away what came in before it.)
         socket.setsockopt(zmq.RECONNECT_IVL, NEVER_MS)
-        events = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-        events |= zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-        events |= zmq.EVENT_CLOSED | zmq.EVENT_HANDSHAKE_SUCCEEDED
+        events = zmq.EVENT_HANDSHAKE_SUCCEEDED
+        for event in _ENDS:
+            events |= event
         loop = transport.loop
         self._drained = _Drained(loop, socket, self._received)
         self._monitor = _Drained(loop, socket.get_monitor_socket(events), self._monitored)
         try:
-            socket.connect(address)
-        except zmq.ZMQError as error:
+            self._places = numeric_places(address)
+            if self._places:
+                self._connect_next()
+            else:
+                self._resolving = gevent.spawn(self._resolve)
+        except OSError:
             self.close()
-            raise OSError(f"cannot connect to {address}: {error}") from error
+            raise
 
     def send(self, frames: list[Any]) -> None:
-        if self._drained.closed:
-            raise OSError("closed")
-        try:
-            self._drained.socket.send_multipart(frames, zmq.NOBLOCK, copy=len(frames) == 1)
-        except zmq.ZMQError as error:
-            raise OSError(str(error)) from error
-        self._drained.look()
+        if self._unsaid is None or self._drained.closed:
+            self._drained.send(frames)
+        else:
+            self._unsaid.append(frames)
 
     def close(self) -> None:
+        if self._resolving is not None:
+            self._resolving.kill(block=False)
         if not self._drained.closed:
             self._drained.socket.disable_monitor()
             self._monitor.close()
             self._drained.close()
 
+    def _resolve(self) -> None:
+        """Look the name up, in gevent's resolver: zmq would hold up every other connection."""
+        try:
+            self._places = resolved_places(self.address)
+            self._resolving = None
+            self._connect_next()
+        except OSError as error:
+            self._resolving = None
+            self._end(str(error), False)
+
+    def _connect_next(self) -> None:
+        place = self._places.pop(0)
+        try:
+            self._drained.socket.connect(place)
+        except zmq.ZMQError as error:
+            raise OSError(f"cannot connect to {self.address}: {error}") from error
+        unsaid, self._unsaid = self._unsaid or [], None
+        for frames in unsaid:
+            self.send(frames)
+
     def _received(self, frames: list[Any]) -> None:
-        self._on_message(self, frames)
+        self._transport.on_message(self, [frame.buffer for frame in frames])
 
     def _monitored(self, frames: list[Any]) -> None:
-        event = parse_monitor_message(frames)["event"]
-        reasons: dict[int, str] = {
-            zmq.EVENT_HANDSHAKE_FAILED_AUTH: "the other side refused our key",
-            zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "the other side refused the handshake",
-            zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "the other side does not speak as we do",
-            zmq.EVENT_DISCONNECTED: "the connection was lost",
-            zmq.EVENT_CLOSED: "nobody listens there",
-        }
+        event = parse_monitor_message([frame.bytes for frame in frames])["event"]
         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self._shaken = True
-        elif event in reasons:
-            self._drained.drain()  # what came before the end
-            reason = reasons[event]
+        elif event == zmq.EVENT_CLOSED and self._places:
+            self._connect_next()
+        elif event in _ENDS:
+            reason, refused = _ENDS[event]
             if event == zmq.EVENT_DISCONNECTED and not self._shaken:
-                reason = "the other side refused the handshake; does it allow our key?"
-            if not self._drained.closed:
-                self._on_lost(self, reason)
+                reason, refused = (
+                    "the other side refused the handshake; does it allow our key?",
+                    True,
+                )
+            self._drained.drain()  # what came before the end
+            self._end(reason, refused)
+
+    def _end(self, reason: str, refused: bool) -> None:
+        if not self._drained.closed:
+            self._on_lost(self, reason, refused)
+
+
+def numeric_places(address: str) -> list[str]:
+    """The address itself if no name in it is to be looked up. Raises OSError for what is none."""
+    parts = urlsplit(address)
+    if parts.scheme == "ipc" and parts.path:
+        return [address]
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if parts.scheme != "tcp" or not host or not port:
+        raise OSError(f"an address is tcp://host:port or ipc:///path, not {address!r}")
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return []
+    return [address]
+
+
+def resolved_places(address: str) -> list[str]:
+    """Every address that the name in this one leads to. Raises OSError when there is none."""
+    parts = urlsplit(address)
+    found = gevent.socket.getaddrinfo(parts.hostname, parts.port, type=gevent.socket.SOCK_STREAM)
+    hosts = dict.fromkeys(place[4][0] for place in found)
+    return [
+        f"tcp://[{host}]:{parts.port}" if ":" in str(host) else f"tcp://{host}:{parts.port}"
+        for host in hosts
+    ]
 
 
 class Transport:
     """The sockets of one system."""
 
     def __init__(self, loop: Any, security: Curve | Insecure | None, on_message: OnMessage) -> None:
+        check_security(security)
         self.loop = loop
         self.security = security
-        self._on_message = on_message
+        self.on_message = on_message
         self._context = zmq.Context()
         self._router: _Drained | None = None
+        self._over_tcp = False
         self._wires: dict[bytes, RouterWire] = {}
         self._zap: _Drained | None = None
         self._authenticator: Authenticator | None = None
@@ -188,11 +281,14 @@ class Transport:
         for option, value in (
             (zmq.LINGER, LINGER_MS),
             (zmq.SNDHWM, 0),
-            (zmq.RCVHWM, 0),
+            (zmq.RCVHWM, QUEUED),
             (zmq.MAXMSGSIZE, MAX_FRAME),
             (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),
             (zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS),
             (zmq.HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS),
+            # zmq sends no heartbeat, and so misses none, while TCP takes no more from it: a link
+            # that is cut under load would be lost after a quarter of an hour only.
+            (zmq.TCP_MAXRT, HEARTBEAT_TIMEOUT_MS),
             (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
             (zmq.IPV6, 1),
         ):
@@ -200,7 +296,11 @@ class Transport:
         return socket
 
     def listen(self, address: str) -> str:
-        """Bind the ROUTER; returns the address with the port that it got. Raises OSError."""
+        """Bind the ROUTER; returns the address with the port that it got.
+
+        Raises OSError, and ValueError for an address that others reach without any security.
+        """
+        check_exposure(address, self.security)
         socket = self.socket(zmq.ROUTER)
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         # An address in four numbers stays one: else it comes back as "[::ffff:127.0.0.1]".
@@ -218,22 +318,17 @@ class Transport:
             raise OSError(f"cannot listen at {address}: {error}") from error
         self._router = _Drained(self.loop, socket, self._routed)
         bound: str = socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode()
+        self._over_tcp = bound.startswith("tcp:")
         return bound
 
-    def connect(self, address: str, on_lost: Callable[[DealerWire, str], None]) -> DealerWire:
+    def connect(self, address: str, on_lost: OnLost) -> DealerWire:
         """A wire to the node at `address`; that it stands is known when it answers."""
-        return DealerWire(self, address, self._on_message, on_lost)
+        return DealerWire(self, address, on_lost)
 
     def send_to(self, identity: bytes, frames: list[Any]) -> None:
-        if self._router is None or self._router.closed:
+        if self._router is None:
             raise OSError("closed")
-        try:
-            self._router.socket.send_multipart(
-                [identity, *frames], zmq.NOBLOCK, copy=len(frames) == 1
-            )
-        except zmq.ZMQError as error:
-            raise OSError(str(error)) from error
-        self._router.look()
+        self._router.send([identity, *frames])
 
     def forget(self, identity: bytes) -> None:
         self._wires.pop(identity, None)
@@ -245,11 +340,12 @@ class Transport:
         self._context.destroy(LINGER_MS)
 
     def _routed(self, frames: list[Any]) -> None:
-        identity = frames[0]
+        identity = frames[0].bytes
         wire = self._wires.get(identity)
         if wire is None:
-            wire = self._wires[identity] = RouterWire(self, identity)
-        self._on_message(wire, frames[1:])
+            host = frames[0].get("Peer-Address") if self._over_tcp else ""
+            wire = self._wires[identity] = RouterWire(self, identity, host)
+        self.on_message(wire, [frame.buffer for frame in frames[1:]])
 
     def _start_zap(self) -> None:
         """Answer zmq's question who may connect (ZAP) from the allow-list, within this loop."""
@@ -264,6 +360,6 @@ class Transport:
 
     def _answer_zap(self, frames: list[Any]) -> None:
         assert self._authenticator is not None
-        answering = self._authenticator.handle_zap_message(frames)
+        answering = self._authenticator.handle_zap_message([frame.bytes for frame in frames])
         with suppress(StopIteration):
             answering.send(None)  # it never waits: the callback above answers at once

@@ -12,12 +12,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import actorkit.remote.link as link
 from actorkit.kernel import Dispatcher
 from actorkit.remote.link import Association, ProtocolBroken, Sequence, Window
-from actorkit.remote.wire import Batch, Hello
+from actorkit.remote.wire import Batch, Offer
 from tests.actors import settle
 
 
 class Line:
     """A wire whose messages wait until the test lets them through."""
+
+    host = ""
 
     def __init__(self) -> None:
         self.under_way: list[list[Any]] = []
@@ -45,16 +47,16 @@ class Links(RuleBasedStateMachine):
         self.sides = [self.side(number) for number in (0, 1)]
 
     def side(self, number: int) -> Association:
-        def on_records(association: Association, records: list[Any], buffers: list[Any]) -> None:
+        def on_records(records: list[Any], buffers: list[Any]) -> None:
             assert not self.ends[number]
             self.got[number] += records[1::2]
 
         return Association(
             self.lines[number],
-            Hello(f"n{number}", "x", "", "s"),
+            Offer(),
             Dispatcher.current(),
             on_records,
-            lambda association, reason: self.ends[number].append(reason),
+            lambda association, reason, again: self.ends[number].append(reason),
         )
 
     @rule(number=st.integers(0, 1), count=st.integers(1, 30))
@@ -158,10 +160,10 @@ def test_acknowledgements_come_after_a_while_without_traffic(
     got: list[Any] = []
     association = Association(
         line,
-        Hello("n", "x", "", "s"),
+        Offer(),
         Dispatcher.current(),
-        lambda association, records, buffers: got.extend(records),
-        lambda association, reason: None,
+        lambda records, buffers: got.extend(records),
+        lambda association, reason, again: None,
     )
     association.received([Batch(1, 0, [8, "hello"]).write()])
     assert line.under_way == []

@@ -31,6 +31,7 @@ from actorkit import (
     Refused,
     RemoteError,
     Terminated,
+    WrongThread,
     generate_keys,
     load_keys,
     message,
@@ -67,12 +68,40 @@ class Service(Actor):
                 self.stop()
             case ("sleep", seconds):
                 gevent.sleep(seconds)
+            case ("big", size):
+                return "x" * size
             case ("later", seconds):
                 gevent.spawn_later(seconds, self.defer_reply().set, "late")
         return message
 
     def add(self, a: int, b: int = 1) -> int:
         return a + b
+
+
+class Giver(Actor):
+    """Gives away references that it was made with."""
+
+    def __init__(self, box: Any, echo: Any) -> None:
+        self.known = {"box": box, "echo": echo}
+
+    def receive(self, message: str) -> Any:
+        return self.known[message]
+
+
+class Watching(Actor):
+    """Answers with the reasons of the ends that it has heard of."""
+
+    def __init__(self, ref: ActorRef[Any]) -> None:
+        self.reasons: list[Reason] = []
+        self.watch(ref)
+
+    def receive(self, message: Any) -> Any:
+        if isinstance(message, Terminated):
+            self.reasons.append(message.reason)
+            return None
+        while not self.reasons:
+            self.reasons.append(self.inbox.get(timeout=5, match=Terminated).reason)
+        return self.reasons
 
 
 class Pair:
@@ -468,7 +497,7 @@ def test_a_silent_peer_is_unresponsive_and_then_lost(
     monkeypatch.setattr(node_module, "UNRESPONSIVE", 0.05)
     monkeypatch.setattr(node_module, "SILENCE_LIMIT", 1.5)
     network: Any = pair.alpha._network
-    monkeypatch.setattr(network._transport, "send_to", lambda identity, frames: None)
+    monkeypatch.setattr(network.transport, "send_to", lambda identity, frames: None)
     gevent.sleep(2.5)
     assert len(seen) == 1
     assert seen[0].name == "alpha"
@@ -489,3 +518,224 @@ def test_the_inbox_of_a_remote_actor_can_be_put_into(pair: Pair) -> None:
     assert remote.name == "collector"
     assert "alpha@" in repr(remote)
     assert "alpha" in repr(pair.node)
+
+
+def test_a_peer_that_does_not_read_its_answers_is_given_up(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from actorkit.remote import link
+
+    monkeypatch.setattr(link, "MAX_UNREAD_BYTES", 100_000)
+    downs: list[NodeDown] = []
+    pair.alpha.events.subscribe(NodeDown, downs.append)
+    network: Any = pair.beta._network
+    peer = next(iter(network.peers.values()))
+    monkeypatch.setattr(peer.association, "received", lambda frames: None)
+    answers = [pair.ref.ask_nowait(("big", 1000), timeout=None) for _ in range(200)]
+    with gevent.Timeout(5):
+        while not downs:
+            gevent.sleep(0.01)
+    assert "does not read" in downs[0].reason
+    assert len(answers) == 200
+
+
+def test_a_reference_that_names_a_third_node_connects_by_itself() -> None:
+    with (
+        ActorSystem("one", listen=LOOPBACK) as one,
+        ActorSystem("two", listen=LOOPBACK) as two,
+        ActorSystem("three") as three,
+    ):
+        echo = one.spawn(Echo, name="echo")
+        box = two.spawn(Collector, name="box")
+        two.connect(one.address)
+        remote_box = one.nodes[0].lookup("/box")
+        assert remote_box.ask(None) == []
+        broker = one.spawn(Obedient, name="broker")
+        one.spawn(Giver, remote_box, echo, name="giver")
+        assert broker
+        given = three.connect(one.address).lookup("/giver").ask("box")
+        assert [node.name for node in three.nodes] == ["one"]
+        for number in range(100):
+            given.tell(number)
+        given.tell([1 << 70, (1, 2)])
+        assert given.ask(None) == [*range(100), [1 << 70, (1, 2)]]
+        assert sorted(node.name for node in three.nodes) == ["one", "two"]
+        assert box.ask(None) == given.ask(None)
+
+
+def test_a_third_node_that_is_gone_is_a_dead_letter_and_fails_questions_soon() -> None:
+    with (
+        ActorSystem("one", listen=LOOPBACK) as one,
+        ActorSystem("two", listen=LOOPBACK) as two,
+        ActorSystem("three") as three,
+    ):
+        two.spawn(Collector, name="box")
+        one.spawn(Giver, one.connect(two.address).lookup("/box"), None, name="giver")
+        letters: list[DeadLetter] = []
+        three.events.subscribe(DeadLetter, letters.append)
+        given = three.connect(one.address).lookup("/giver").ask("box")
+        two.shutdown()
+        given.tell("lost")
+        with pytest.raises(NodeLost):
+            given.ask("lost too", timeout=5)
+        assert [letter.message for letter in letters] == ["lost"]
+        watcher = three.spawn(Watching, given)
+        assert watcher.ask("reasons") == [Reason.NODE_LOST]
+
+
+def test_what_is_held_for_a_connection_is_checked_and_copied_at_the_tell() -> None:
+    with (
+        ActorSystem("one", listen=LOOPBACK) as one,
+        ActorSystem("two", listen=LOOPBACK) as two,
+        ActorSystem("three") as three,
+    ):
+        box = two.spawn(Collector, name="box")
+        one.spawn(Giver, one.connect(two.address).lookup("/box"), None, name="giver")
+        given = three.connect(one.address).lookup("/giver").ask("box")
+        with pytest.raises(CodecError, match="@message"):
+            given.tell(object())
+        value = [1]
+        given.tell(value)
+        value.append(2)
+        assert given.ask(None) == [[1]] == box.ask(None)
+
+
+def test_a_connection_that_breaks_is_made_anew_until_someone_disconnects(pair: Pair) -> None:
+    network: Any = pair.beta._network
+    (peer,) = network.peers.values()
+    peer.association.end("a test", tell=False)
+    with gevent.Timeout(10):
+        while not pair.beta.nodes:
+            gevent.sleep(0.01)
+    assert pair.ref.ask("again") == "again"
+    kinds = [type(event) for event in pair.events]
+    assert kinds == [NodeUp, NodeDown, NodeUp]
+    pair.beta.nodes[0].disconnect()
+    gevent.sleep(0.5)
+    assert not pair.beta.nodes
+
+
+def test_a_disconnect_by_the_other_side_is_respected(pair: Pair) -> None:
+    pair.alpha.nodes[0].disconnect()
+    gevent.sleep(0.5)
+    assert not pair.beta.nodes
+    assert pair.beta.connect(pair.alpha.address).name == "alpha"
+
+
+def test_names_are_looked_up_and_one_that_leads_nowhere_is_said() -> None:
+    with ActorSystem("named", listen=LOOPBACK) as named, ActorSystem("guest") as guest:
+        port = named.address.rpartition(":")[2]
+        assert guest.connect(f"tcp://localhost:{port}").name == "named"
+        with pytest.raises(NodeUnreachable, match=r"no-such-host"):
+            guest.connect("tcp://no-such-host.invalid:1", timeout=1)
+        with pytest.raises(NodeUnreachable, match="an address is"):
+            guest.connect("http://localhost:1", timeout=0.1)
+
+
+def test_ipv6_works_where_the_machine_has_it() -> None:
+    try:
+        named = ActorSystem("six", listen="tcp://[::1]:0")
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    with named, ActorSystem("guest") as guest:
+        named.spawn(Echo, name="echo")
+        assert guest.connect(named.address).lookup("/echo").ask(6) == 6
+
+
+def test_a_node_that_listens_anywhere_is_reached_at_the_host_it_came_from() -> None:
+    with (
+        ActorSystem("hub", listen=LOOPBACK) as hub,
+        ActorSystem("any", listen="tcp://0.0.0.0:0", security=Insecure()) as anywhere,
+    ):
+        anywhere.connect(hub.address)
+        with gevent.Timeout(5):
+            while not hub.nodes:
+                gevent.sleep(0.01)
+        port = anywhere.address.rpartition(":")[2]
+        assert hub.nodes[0].address == f"tcp://127.0.0.1:{port}"
+
+
+def test_messages_of_a_class_differ_by_version(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    from actorkit.messages import names, registry
+
+    @message(name="Versioned")
+    class New:
+        item: str
+        amount: int = 1
+        note: str = "none"
+
+    @message(name="Other")
+    class Old:
+        item: str
+        colour: str = "red"
+
+    names[Old] = "Versioned"
+    assert pair.ref.ask(Old("apple")) == New("apple")
+    assert pair.ref.ask(Old("x" * 10_000)) == New("x" * 10_000)
+    monkeypatch.delitem(registry, "Versioned")
+
+
+def test_groups_are_shared_by_connected_nodes(pair: Pair) -> None:
+    here, there = pair.beta.groups, pair.alpha.groups
+    box = pair.beta.spawn(Collector)
+    far = pair.alpha.spawn(Collector)
+    here.join("room", box)
+    there.join("room", far)
+    with gevent.Timeout(5):
+        while len(here.members("room")) < 2 or len(there.members("room")) < 2:
+            gevent.sleep(0.01)
+    assert there.publish("room", "hello") == 2
+    with gevent.Timeout(5):
+        while box.ask(None) != ["hello"]:
+            gevent.sleep(0.01)
+    far.stop()
+    with gevent.Timeout(5):
+        while len(here.members("room")) != 1:
+            gevent.sleep(0.01)
+    pair.node.disconnect()
+    assert here.members("room") == [box]
+    with gevent.Timeout(5):
+        while there.members("room"):
+            gevent.sleep(0.01)
+    pair.beta.connect(pair.alpha.address)
+    with gevent.Timeout(5):
+        while len(there.members("room")) != 1:
+            gevent.sleep(0.01)
+    here.leave("room", box)
+    with gevent.Timeout(5):
+        while there.names():
+            gevent.sleep(0.01)
+
+
+def test_a_reference_knows_its_thread(pair: Pair) -> None:
+    failures: list[type] = []
+
+    def wrong() -> None:
+        for call in (
+            lambda: pair.ref.tell(1),
+            lambda: pair.ref.ask_nowait(1),
+            lambda: pair.ref.rawlink(print),
+            pair.ref.stop,
+        ):
+            try:
+                call()
+            except WrongThread as error:
+                failures.append(type(error))
+
+    gevent.get_hub().threadpool.apply(wrong)
+    assert failures == [WrongThread] * 4
+
+
+def test_what_is_larger_than_the_other_side_takes_is_refused_at_the_tell(
+    pair: Pair,
+) -> None:
+    (peer,) = pair.beta._network.peers.values()  # type: ignore[union-attr]
+    peer.association.frame = 100_000
+    with pytest.raises(CodecError, match="parts"):
+        pair.ref.tell("x" * 200_000)
+    with pytest.raises(CodecError, match="parts"):
+        pair.ref.ask(("x", "y" * 200_000))
+    with pytest.raises(CodecError, match="larger"):
+        pair.ref.ask(tuple("z" * 4000 for _ in range(50)))
+    many = [pair.ref.ask_nowait("a" * 4000) for _ in range(200)]  # a batch too large is halved
+    assert [future.get(timeout=5) for future in many] == ["a" * 4000] * 200

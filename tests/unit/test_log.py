@@ -62,3 +62,23 @@ with ActorSystem() as system:
     )
     assert done.stderr == "actorkit WARNING heard /talker news\n"
     assert done.stdout == ""
+
+
+def test_a_log_that_cannot_be_written_harms_nobody() -> None:
+    code = """
+from actorkit import Actor, ActorSystem
+
+class Chatty(Actor):
+    def receive(self, message):
+        self.log.bind(more=1).info("got", message=message)
+        return message
+
+with ActorSystem("logs") as system:
+    chatty = system.spawn(Chatty)
+    assert [chatty.ask(n) for n in range(3)] == [0, 1, 2]
+"""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-u", "-c", code], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 0, done.stderr.decode()

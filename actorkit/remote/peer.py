@@ -1,0 +1,397 @@
+"""`Peer`: one other node for the life of one association, and what goes over it in records.
+
+Tells, questions and answers are all that travels. Orders such as lookup, spawn and watch are calls
+to the node itself, the uid 0; service.py carries them out. Used by node.py and refs.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from gevent.queue import Full
+
+from ..errors import ActorStopped, CodecError, NodeLost
+from ..events import DeadLetter
+from ..kernel import Envelope
+from ..messages import Call, Reason, Terminated
+from ..ref import ActorRef, LocalRef
+from .link import Association
+from .record import (
+    ASK,
+    ERROR,
+    KIND,
+    MESSAGE,
+    NUMBERS,
+    PACKED,
+    PLAIN,
+    TUPLE,
+    ShortForms,
+    answer_head,
+)
+from .refs import Incarnation, RemoteRef
+
+if TYPE_CHECKING:
+    from .dial import Dial
+    from .node import Network
+
+__all__ = ["Peer", "Watched", "Watcher"]
+
+
+#: Unanswered questions to a node from which those of askers who gave up are swept out.
+SWEEP_QUESTIONS = 1000
+
+
+class Watched:
+    """Who here wants to know of the end of one actor over there."""
+
+    __slots__ = ("lives", "observers", "ref")
+
+    def __init__(self, ref: RemoteRef) -> None:
+        self.ref = ref
+        self.lives: dict[Any, None] = {}
+        self.observers: list[Callable[[Any], Any]] = []
+
+
+class Watcher:
+    """Stands among the watchers of one of our actors for a node that watches it."""
+
+    __slots__ = ("peer",)
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+
+    def terminated(self, message: Terminated) -> None:
+        uid = message.ref.uid
+        self.peer.watchers.pop(uid, None)
+        self.peer.tell(0, Call("down", (uid, message.reason, message.error)))
+
+
+class Answer:
+    """Where the answer to a question of another node goes."""
+
+    __slots__ = ("_number", "_peer")
+
+    def __init__(self, peer: Peer, number: int) -> None:
+        self._peer = peer
+        self._number = number
+
+    def settle(self, value: Any, error: BaseException | None) -> None:
+        self._peer.reply(self._number, value, error)
+
+
+class Peer:
+    """One other node, for the life of one association."""
+
+    def __init__(
+        self, network: Network, node: Incarnation, features: frozenset[str], session: str
+    ) -> None:
+        self.network = network
+        self.node = node
+        self.features = features
+        self.session = session
+        self.association: Association
+        self.questions: dict[int, tuple[Envelope, ActorRef[Any]]] = {}
+        self.watched: dict[int, Watched] = {}
+        self.watchers: dict[int, tuple[LocalRef[Any], Watcher]] = {}
+        self.links: dict[tuple[Any, Any], None] = {}
+        #: Those of our connections to addresses that led here.
+        self.dials: list[Dial] = []
+        self.forms = ShortForms(lambda *schema: self.tell(0, Call("schema", schema)))
+        self.unresponsive = False
+        self._sweep_at = SWEEP_QUESTIONS
+        self._serve = network.serve
+        self._numbers = count(1)
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    @property
+    def address(self) -> str:
+        return self.node.address
+
+    # -- out ------------------------------------------------------------------------------------
+
+    def tell(self, uid: int, message: Any) -> None:
+        """Send a message to the actor `uid` over there (0: the node itself).
+
+        Raises CodecError, and Full where there is no waiting for room.
+        """
+        association = self.association
+        if association.full and uid:
+            self._wait_for_room()
+        if type(message) in NUMBERS:
+            association.put(uid << 4 | PLAIN, message)
+            return
+        kind, body = self.forms.of(message)
+        if kind == PACKED:
+            body, size = self._pack(message)
+            association.put_sized(uid << 4 | PACKED, body, size)
+        else:
+            association.put(uid << 4 | kind, body)
+
+    def ask(
+        self, ref: ActorRef[Any], message: Any, envelope: Envelope, deadline: float | None
+    ) -> None:
+        """Send a question to `ref` over there; its answer settles `envelope`.
+
+        `deadline`, on the dispatcher's clock, bounds the wait for room.
+        """
+        association = self.association
+        if association.full and not self._wait_for_room(deadline):
+            envelope.expire()
+            return
+        number = next(self._numbers)
+        kind, body = self.forms.of(message)
+        size = 0
+        if kind == PACKED:
+            body, size = self._pack(message)
+        association.put_sized(ref.uid << 4 | ASK | kind, (number, body), size)
+        if association.alive:
+            self.questions[number] = (envelope, ref)
+        else:
+            envelope.fail(NodeLost(f"the connection to {self.name} broke", ref=ref))
+
+    def tell_packed(self, uid: int, data: bytes) -> None:
+        """Send what the codec has packed before; raises Full when there is no room."""
+        if self.association.full:
+            self._wait_for_room()
+        self.association.put_sized(uid << 4 | PACKED, data, len(data))
+
+    def ask_packed(self, ref: ActorRef[Any], data: bytes, envelope: Envelope) -> None:
+        """`ask` with what the codec has packed before."""
+        if self.association.full:
+            self._wait_for_room()
+        number = next(self._numbers)
+        self.questions[number] = (envelope, ref)
+        self.association.put_sized(ref.uid << 4 | ASK | PACKED, (number, data), len(data))
+
+    def reply(self, number: int, value: Any, error: BaseException | None) -> None:
+        """Answer question `number` of the other side."""
+        if error is None:
+            kind, body = self.forms.of(value)
+            if kind != PACKED:
+                self.association.put(answer_head(number, kind), body)
+                return
+            try:
+                body, size = self._pack(value)
+            except CodecError as unsendable:
+                error = unsendable
+        if error is not None:
+            kind, body = ERROR, self.network.codec.pack(error)
+            size = len(body)
+        self.association.put_sized(answer_head(number, kind), body, size)
+
+    def _pack(self, value: Any) -> tuple[bytes, int]:
+        """The bytes of a value, and their size with that of the buffers that go beside them."""
+        association = self.association
+        buffers = association.buffers
+        before = len(buffers)
+        try:
+            data = self.network.codec.pack(value, buffers)
+            size = len(data) + sum(map(len, buffers[before:]))
+            if size > association.frame:
+                raise CodecError(
+                    f"the message has {size:,} bytes and {self.name} takes {association.frame:,};"
+                    " send it in parts"
+                )
+        except CodecError:
+            del buffers[before:]
+            raise
+        return data, size
+
+    def repair(self, records: list[Any], buffers: list[Any]) -> list[Any]:
+        """Pack what looked plain and is not: integers of more than 64 bits."""
+        mended: list[Any] = []
+        for head, body in zip(records[::2], records[1::2], strict=True):
+            code = head if head >= 0 else -head - 1
+            asks = head >= 0 and head & ASK
+            content = body[1] if asks else body
+            if code & KIND == MESSAGE:
+                content = self.forms.restore(content)
+            if code & KIND in (PLAIN, TUPLE, MESSAGE):
+                code = code & ~KIND | PACKED
+                content = self.network.codec.pack(content, buffers)
+            mended += [
+                code if head >= 0 else -code - 1,
+                (body[0], content) if asks else content,
+            ]
+        return mended
+
+    def unsendable(self, head: int, body: Any, text: str) -> None:
+        """A record turned out to be more than the other side takes."""
+        self.network.counters["too_large_to_send"] += 1
+        error = CodecError(f"the message is {text}; send it in parts")
+        if head < 0:
+            self.reply((-head - 1) >> 3, None, error)
+        elif head & ASK:
+            self._settle(body[0], None, error)
+        else:
+            ref = self.network.ref_of(self.node, head >> 4, "")
+            self.network.system.events.publish(DeadLetter(body, ref, str(error)))
+
+    def _wait_for_room(self, deadline: float | None = None) -> bool:
+        network = self.network
+        if network.outbound == "fail" or gevent.getcurrent() is network.dispatcher.hub:
+            raise Full(f"too much is on its way to {self.name}")
+        return self.association.wait_for_room(deadline)
+
+    def sweep(self) -> None:
+        """Forget the questions whose askers wait no more."""
+        if len(self.questions) > self._sweep_at:
+            for number in [n for n, (envelope, _) in self.questions.items() if envelope.done]:
+                del self.questions[number]
+            self._sweep_at = max(SWEEP_QUESTIONS, 2 * len(self.questions))
+
+    def watch(self, ref: RemoteRef) -> Watched:
+        """Have the other side tell of the end of `ref`."""
+        watched = self.watched.get(ref.uid)
+        if watched is None:
+            watched = self.watched[ref.uid] = Watched(ref)
+            self.tell(0, Call("watch", (ref.uid,)))
+        return watched
+
+    # -- in -------------------------------------------------------------------------------------
+
+    def take(self, records: list[Any], buffers: list[Any]) -> None:
+        """Deliver what came in, in order. Raises CodecError when it breaks the rules."""
+        if len(records) % 2:
+            raise CodecError("a record without a body")
+        find = self.network.exports.get
+        read_message = self.forms.read
+        association = self.association
+        last: Any = None
+        parts = iter(records)
+        for head, body in zip(parts, parts, strict=True):
+            if head != last:
+                if type(head) is not int:
+                    raise CodecError("a record without a head")
+                last = head
+                kind = head & (KIND | ASK)
+                # The way of most: tells in short form.
+                ref = find(head >> 4) if kind <= MESSAGE and head > ASK else None
+            if ref is None:
+                if head < 0:
+                    self._answered(-head - 1, body, buffers)
+                else:
+                    self._take_other(head, body, buffers)
+                if not association.alive:
+                    return
+                last = None  # what was not there may have come
+                continue
+            if kind == TUPLE:
+                body = _as_tuple(body)
+            elif kind == MESSAGE:
+                try:
+                    body = read_message(body)
+                except CodecError as error:
+                    self._unreadable(ref, body, 0, error)
+                    continue
+            try:
+                ref.tell(body)
+            except Full:
+                ref._dead_letter(body, "its bounded inbox was full")
+
+    def _take_other(self, head: int, body: Any, buffers: list[Any]) -> None:
+        """Deliver a question, or a tell that is more than a plain value."""
+        number = 0
+        if head & ASK:
+            match body:
+                case [int(number), body] if number > 0:
+                    pass
+                case _:
+                    raise CodecError("a question without a number")
+        uid = head >> 4
+        ref = self.network.exports.get(uid)
+        try:
+            message = self._decode(head & KIND, body, buffers)
+        except CodecError as error:
+            self._unreadable(ref, body, number, error)
+            return
+        if uid == 0:
+            self._serve(self, message, number)
+        elif number:
+            self._question(ref, message, number)
+        elif ref is None:
+            self.network.counters["tells_to_the_gone"] += 1
+        elif type(message) is Call:
+            ref._cast(message)
+        else:
+            ref._tell_unblocked(message)
+
+    def _decode(self, kind: int, body: Any, buffers: list[Any]) -> Any:
+        if kind == PLAIN:
+            return body
+        if kind == MESSAGE:
+            return self.forms.read(body)
+        if kind == PACKED and type(body) is bytes:
+            return self.network.codec.unpack(body, buffers)
+        if kind == TUPLE:
+            return _as_tuple(body)
+        raise CodecError("a body that is not of its kind")
+
+    def _question(self, ref: LocalRef[Any] | None, message: Any, number: int) -> None:
+        if ref is None or ref.ready():
+            self.reply(number, None, ActorStopped("the actor has stopped"))
+            return
+        try:
+            ref._submit(message, None, Answer(self, number))
+        except Full as error:
+            self.reply(number, None, error)
+
+    def _unreadable(
+        self, ref: LocalRef[Any] | None, body: Any, number: int, error: CodecError
+    ) -> None:
+        """The envelope is sound, its content is not: the sender's fault, and nobody else's."""
+        self.network.counters["unreadable"] += 1
+        if number:
+            self.reply(number, None, error)
+        elif ref is not None:
+            self.network.system.events.publish(DeadLetter(body, ref, str(error)))
+
+    def _answered(self, code: int, body: Any, buffers: list[Any]) -> None:
+        value, error = None, None
+        try:
+            if code & KIND == ERROR:
+                error = self.network.codec.unpack(body)
+                if not isinstance(error, BaseException):
+                    raise CodecError("an error that is none")
+            else:
+                value = self._decode(code & KIND, body, buffers)
+        except CodecError as unreadable:
+            error = unreadable
+        self._settle(code >> 3, value, error)
+
+    def _settle(self, number: int, value: Any, error: BaseException | None) -> None:
+        envelope, _ = self.questions.pop(number, (None, None))
+        if envelope is None or envelope.done:
+            self.network.system.late_answers += 1
+        elif error is not None:
+            envelope.fail(error)
+        else:
+            envelope.answer(value)
+
+    # -- the end --------------------------------------------------------------------------------
+
+    def lost(self, reason: str) -> None:
+        """The association is over: everyone who waits for the other node learns it now."""
+        text = f"the connection to {self.name} ended: {reason}"
+        for envelope, ref in self.questions.values():
+            envelope.fail(NodeLost(text, ref=ref))
+        self.questions.clear()
+        error = NodeLost(text)
+        for ref, watcher in self.watchers.values():
+            ref._remove_watcher(watcher)  # type: ignore[arg-type]
+        for watched in self.watched.values():
+            self.network.report_end(watched, Reason.NODE_LOST, error, known=False)
+        for here, there in self.links:
+            here._linked_ended(there, Reason.NODE_LOST, error)
+
+
+def _as_tuple(body: Any) -> tuple[Any, ...]:
+    if type(body) is not list:
+        raise CodecError("a tuple that is none")
+    return tuple(body)

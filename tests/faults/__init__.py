@@ -1,0 +1,1 @@
+"""Faults with real processes and hosts: `python -m tests.faults --help`."""

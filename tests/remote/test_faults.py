@@ -1,0 +1,40 @@
+"""Each fault once, with real processes; `python -m tests.faults` tries them at length."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.books import Books
+from tests.faults.catalogue import FAULTS, attempt
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_seen_and_breaks_no_guarantee(name: str) -> None:
+    fault = FAULTS[name]
+    if reason := fault.impossible():
+        pytest.skip(reason)
+    sums, violations = attempt(fault, runs=1, seed=7)
+    assert violations == []
+    assert sums["runs"] == 1
+    assert sums["received"] > 0
+
+
+def test_the_books_see_all_that_can_be_wrong() -> None:
+    seen: list[str] = []
+    books = Books(seen.append)
+    for number in (1, 2, 3, 2, 6, 5, 7):
+        books.arrived("south", "first", number)
+    books.arrived("south", "second", 1)
+    books.downs["south"] += 1
+    books.arrived("south", "third", 2)
+    assert seen == [
+        "first: a duplicate, 2",
+        "first: a gap, 6 came after 3",
+        "first: out of order, 5 came after 6",
+        "second began without a NodeDown before it",
+        "third began without a NodeDown before it",
+        "third: a gap, 2 came after 0",
+    ]
+    assert books.streams["first"].last == 7
