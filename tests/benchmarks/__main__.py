@@ -29,16 +29,16 @@ PEERS = {
 }
 PACKAGES = ("gevent", "greenlet", "pyzmq", "msgpack", "pykka", "zerorpc", "lapinbeam", "xoscar")
 
-Figures = dict[str, float | None]
+#: What each peer measured, once for each repeat; nothing where it has no such program or failed.
+Runs = dict[str, list[float]]
 
 
-def measure(suite: str, case: Case, peers: list[str], repeats: int, quick: bool) -> Figures:
-    """The median figure of each peer; None where it has no such program or fails."""
-    runs: dict[str, list[float]] = {
-        peer: [] for peer in peers if offers(suite, peer, case.function)
-    }
+def measure(suite: str, case: Case, peers: list[str], repeats: int, quick: bool) -> Runs:
+    """The figures of each peer; the peers take turns."""
+    runs: Runs = {peer: [] for peer in peers}
+    able = [peer for peer in peers if offers(suite, peer, case.function)]
     for _ in range(repeats):
-        for peer, figures in runs.items():
+        for peer in able:
             command = [sys.executable, "-m", "tests.benchmarks.run", suite, peer, case.function]
             command += [str(case.size(peer, quick))]
             if case.argument:
@@ -47,8 +47,12 @@ def measure(suite: str, case: Case, peers: list[str], repeats: int, quick: bool)
             if done.returncode:
                 print(f"{peer} {case.name} failed:\n{done.stderr}", file=sys.stderr)
             else:
-                figures.append(float(done.stdout.split()[-1]))
-    return {peer: statistics.median(runs[peer]) if runs.get(peer) else None for peer in peers}
+                runs[peer].append(float(done.stdout.split()[-1]))
+    return runs
+
+
+def median(runs: list[float]) -> float | None:
+    return statistics.median(runs) if runs else None
 
 
 def machine() -> str:
@@ -81,12 +85,13 @@ def figure(value: float | None) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def table(rows: list[tuple[Case, Figures]], peers: list[str]) -> str:
+def table(rows: list[tuple[Case, Runs]], peers: list[str]) -> str:
     """A Markdown table: the figures of each peer, and how many times better actorkit is."""
     others = [peer for peer in peers if peer != "actorkit"]
     header = ["case", "unit", *peers, *(f"vs {peer}" for peer in others), "budget"]
     cells = [header]
-    for case, figures in rows:
+    for case, runs in rows:
+        figures = {peer: median(runs[peer]) for peer in peers}
         ours = figures.get("actorkit")
         cells.append(
             [case.title, case.unit]
@@ -110,7 +115,7 @@ def main() -> None:
     parser.add_argument("--peers", help="which peers, with commas between")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a tenth of the work")
-    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    parser.add_argument("--json", type=Path, help="write the figures of all repeats too")
     options = parser.parse_args()
     cases = CASES[options.suite]
     if options.only:
@@ -127,14 +132,15 @@ def main() -> None:
         print(f"not installed, so without figures: {', '.join(absent)}")
     rows = []
     for case in cases:
-        figures = measure(options.suite, case, peers, options.repeats, options.quick)
-        rows.append((case, figures))
-        print(f"  {case.title}: {figure(figures.get('actorkit'))}", file=sys.stderr, flush=True)
+        runs = measure(options.suite, case, peers, options.repeats, options.quick)
+        rows.append((case, runs))
+        ours = ", ".join(figure(run) for run in runs.get("actorkit", []))
+        print(f"  {case.title}: {ours}", file=sys.stderr, flush=True)
     print()
     print(table(rows, peers))
     if options.json:
-        report = {case.name: figures for case, figures in rows}
-        options.json.write_text(json.dumps({"machine": machine(), "figures": report}, indent=2))
+        report = {case.name: runs for case, runs in rows}
+        options.json.write_text(json.dumps({"machine": machine(), "runs": report}, indent=2))
 
 
 if __name__ == "__main__":

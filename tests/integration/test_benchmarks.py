@@ -24,8 +24,8 @@ def test_the_remote_suite_prints_a_table_with_the_figures_of_each_peer(tmp_path:
         "ask in turn",
         "tell, an int",
     ]
-    figures = json.loads(report.read_text())["figures"]
-    assert figures.keys() == {"ask_1", "tell_int"}
-    for row in figures.values():
-        assert row.keys() == {"actorkit", "raw"}
-        assert all(figure > 0 for figure in row.values())
+    cases = json.loads(report.read_text())["runs"]
+    assert cases.keys() == {"ask_1", "tell_int"}
+    for runs in cases.values():
+        assert runs.keys() == {"actorkit", "raw"}
+        assert all(len(figures) == 1 and figures[0] > 0 for figures in runs.values())
