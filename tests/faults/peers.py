@@ -13,7 +13,7 @@ import psutil
 from actorkit.remote.wire import VERSION
 from tests.fuzz import mutate
 
-from .raw import RawNode, RawServer, last_words, with_version
+from .raw import ASK, UID, RawNode, RawServer, last_words, with_version
 from .trial import Trial, until
 
 __all__ = [
@@ -52,7 +52,7 @@ def garbage(trial: Trial) -> None:
         for number in range(5):
             raw = stack.enter_context(RawNode(address, f"broken{number}"))
             raw.shake_hands()
-            sound = raw.batch(0 << 3 | 4, [1, "x"], 1 << 3, "x", -5, None)
+            sound = raw.batch(ASK, [1, "x"], 1 << UID, "x", -5, None)
             for _ in range(20):
                 raw.socket.send(mutate(sound, random))
         trial.meet()

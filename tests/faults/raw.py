@@ -16,12 +16,13 @@ import zmq
 
 from actorkit.remote.codec import Ext
 from actorkit.remote.link import ProtocolBroken
+from actorkit.remote.record import ASK, PACKED
 from actorkit.remote.wire import Batch, Goodbye, Hello, Refusal, Welcome, read
 
-__all__ = ["RawNode", "RawServer", "last_words", "with_version"]
+__all__ = ["ASK", "UID", "RawNode", "RawServer", "last_words", "with_version"]
 
-ASK, PACKED, ERROR = 4, 3, 2
-LOOKUP = "lookup"
+#: How far an actor's uid, and the number of an answer, stand in a head.
+UID, NUMBER = 4, 3
 
 
 def with_version(message: bytes, version: int) -> bytes:
@@ -78,13 +79,13 @@ class RawNode:
 
     def tell(self, uid: int, *values: Any) -> None:
         """Tell an actor these values, in one batch."""
-        records = [each for value in values for each in (uid << 3 | PACKED, pack(value))]
+        records = [each for value in values for each in (uid << UID | PACKED, pack(value))]
         self.socket.send(self.batch(*records))
 
     def question(self, uid: int, value: Any) -> None:
         """Ask without reading the answer."""
         self.number += 1
-        self.socket.send(self.batch(uid << 3 | ASK | PACKED, [self.number, pack(value)]))
+        self.socket.send(self.batch(uid << UID | ASK | PACKED, [self.number, pack(value)]))
 
     def ask(self, uid: int, value: Any) -> Any:
         self.question(uid, value)
@@ -95,12 +96,12 @@ class RawNode:
             self.acked = batch.seq
             parts = iter(batch.records)
             for head, body in zip(parts, parts, strict=True):
-                if head < 0 and (-head - 1) >> 2 == self.number:
+                if head < 0 and (-head - 1) >> NUMBER == self.number:
                     return unpack(body) if isinstance(body, bytes) else body
 
     def lookup(self, path: str) -> int:
         """The uid of the actor at `path`."""
-        call = msgpack.ExtType(Ext.CALL, msgpack.packb([LOOKUP, [path], {}]))
+        call = msgpack.ExtType(Ext.CALL, msgpack.packb(["lookup", [path], {}]))
         uid: int = self.ask(0, call)[-1]
         return uid
 
