@@ -16,12 +16,12 @@ from ..messages import Call, Reason
 from ..ref import ActorRef
 from .peer import Peer, Watcher
 
-__all__ = ["serve"]
+__all__ = ["SERVICES", "serve"]
 
 
 def serve(peer: Peer, call: Any, number: int) -> None:
     """Carry out what the other node asks; question `number` (0: none) is answered."""
-    service = _SERVICES.get(call.name) if type(call) is Call else None
+    service = SERVICES.get(call.name) if type(call) is Call else None
     try:
         if service is None:
             raise CodecError(f"no such service: {call!r:.100}")
@@ -142,7 +142,8 @@ def _left(peer: Peer, group: str, ref: ActorRef[Any]) -> None:
     peer.network.system.groups.left_elsewhere(peer.node, group, ref)
 
 
-_SERVICES: dict[str, Callable[..., Any]] = {
+#: What a node can be asked, by name.
+SERVICES: dict[str, Callable[..., Any]] = {
     "lookup": _lookup,
     "spawn": _spawn,
     "watch": _watch,

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from actorkit import ActorSystem, CodecError, message
 from actorkit.messages import Call, names, registry
 from actorkit.remote.record import MESSAGE, PACKED, SMALL, TUPLE, ShortForms
+from actorkit.remote.service import SERVICES
 from actorkit.remote.wire import Batch, Hello
 from tests.actors import Collector, settle
 
@@ -174,23 +175,7 @@ anything = st.recursive(
 )
 calls = st.builds(
     lambda name, args: msgpack.ExtType(13, msgpack.packb([name, args, {}])),
-    st.sampled_from(
-        [
-            "lookup",
-            "spawn",
-            "watch",
-            "unwatch",
-            "stop",
-            "down",
-            "link",
-            "unlink",
-            "linked_ended",
-            "schema",
-            "joined",
-            "left",
-            "x",
-        ]
-    ),
+    st.sampled_from([*SERVICES, "x"]),
     st.lists(st.integers(-1, 30) | st.text(max_size=3) | st.none() | st.just([]), max_size=4),
 ).map(msgpack.packb)
 heads = st.integers(-40, 200) | small
