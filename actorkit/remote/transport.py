@@ -19,6 +19,7 @@ import zmq
 from zmq.auth import Authenticator
 from zmq.utils.monitor import parse_monitor_message
 
+from .door import EVENTS, LAST_WORDS, Connection, Door, connection
 from .link import WINDOW_RECORDS
 from .security import Curve, Insecure, check_exposure, check_security
 from .wire import MAX_FRAME
@@ -122,16 +123,24 @@ class _Drained:
 class RouterWire:
     """The way back to one peer that connected to us."""
 
-    def __init__(self, transport: Transport, identity: bytes, host: str) -> None:
+    def __init__(
+        self, transport: Transport, identity: bytes, host: str, through: Connection | None
+    ) -> None:
         self._transport = transport
         self.identity = identity
         self.host = f"[{host}]" if ":" in host else host
+        self.through = through
+        self.closed = False
 
     def send(self, frames: list[Any]) -> None:
+        if self.closed:
+            raise OSError("closed")
         self._transport.send_to(self.identity, frames)
 
     def close(self) -> None:
-        self._transport.forget(self.identity)
+        if not self.closed:
+            self.closed = True
+            self._transport.see_out(self)
 
 
 class DealerWire:
@@ -271,7 +280,9 @@ class Transport:
         self.on_message = on_message
         self._context = zmq.Context()
         self._router: _Drained | None = None
-        self._over_tcp = False
+        self._monitor: _Drained | None = None
+        self._door = Door(self._later)
+        self._planned: set[Any] = set()
         self._wires: dict[bytes, RouterWire] = {}
         self._zap: _Drained | None = None
         self._authenticator: Authenticator | None = None
@@ -317,8 +328,8 @@ class Transport:
             socket.close(0)
             raise OSError(f"cannot listen at {address}: {error}") from error
         self._router = _Drained(self.loop, socket, self._routed)
+        self._monitor = _Drained(self.loop, socket.get_monitor_socket(EVENTS), self._monitored)
         bound: str = socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode()
-        self._over_tcp = bound.startswith("tcp:")
         return bound
 
     def connect(self, address: str, on_lost: OnLost) -> DealerWire:
@@ -330,22 +341,53 @@ class Transport:
             raise OSError("closed")
         self._router.send([identity, *frames])
 
-    def forget(self, identity: bytes) -> None:
-        self._wires.pop(identity, None)
+    def see_out(self, wire: RouterWire) -> None:
+        """We are done with a peer: end its connection, and drop what it still says until then."""
+        if wire.through is not None:
+            self._door.see_out(wire.through)
+        self._later(2 * LAST_WORDS, lambda: self._wires.pop(wire.identity, None))
 
     def close(self) -> None:
-        for drained in (self._router, self._zap):
+        if self._router is not None and not self._router.closed:
+            self._router.socket.disable_monitor()
+        for drained in (self._monitor, self._router, self._zap):
             if drained is not None:
                 drained.close()
+        for timer in self._planned:
+            timer.stop()
+            timer.close()
+        self._planned.clear()
         self._context.destroy(LINGER_MS)
 
     def _routed(self, frames: list[Any]) -> None:
         identity = frames[0].bytes
         wire = self._wires.get(identity)
         if wire is None:
-            host = frames[0].get("Peer-Address") if self._over_tcp else ""
-            wire = self._wires[identity] = RouterWire(self, identity, host)
-        self.on_message(wire, [frame.buffer for frame in frames[1:]])
+            wire = self._wires[identity] = self._first_words(identity, frames[0])
+        if not wire.closed:
+            self.on_message(wire, [frame.buffer for frame in frames[1:]])
+
+    def _first_words(self, identity: bytes, frame: Any) -> RouterWire:
+        descriptor = int(frame.get("__fd"))
+        self._door.spoke(descriptor)
+        through = connection(descriptor)
+        host = "" if through is None else frame.get("Peer-Address")
+        return RouterWire(self, identity, host, through)
+
+    def _monitored(self, frames: list[Any]) -> None:
+        event = parse_monitor_message([frame.bytes for frame in frames])
+        self._door.happened(event["event"], event["value"])
+
+    def _later(self, seconds: float, action: Callable[[], object]) -> None:
+        timer = self.loop.timer(seconds)
+        self._planned.add(timer)
+
+        def run() -> None:
+            self._planned.discard(timer)
+            timer.close()
+            action()
+
+        timer.start(run)
 
     def _start_zap(self) -> None:
         """Answer zmq's question who may connect (ZAP) from the allow-list, within this loop."""

@@ -8,6 +8,8 @@ from typing import Any
 import gevent
 import pytest
 import structlog
+import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from actorkit import (
     Actor,
@@ -36,6 +38,7 @@ from actorkit import (
     load_keys,
     message,
 )
+from actorkit.remote import door
 from actorkit.remote import node as node_module
 from tests.actors import Collector, Echo, Obedient
 
@@ -437,8 +440,6 @@ def test_a_key_file_that_others_can_read_is_refused(tmp_path: Any) -> None:
 
 
 def test_garbage_ends_nothing_but_itself(pair: Pair) -> None:
-    import zmq
-
     context = zmq.Context()
     raw = context.socket(zmq.DEALER)
     raw.setsockopt(zmq.LINGER, 0)
@@ -739,3 +740,57 @@ def test_what_is_larger_than_the_other_side_takes_is_refused_at_the_tell(
         pair.ref.ask(tuple("z" * 4000 for _ in range(50)))
     many = [pair.ref.ask_nowait("a" * 4000) for _ in range(200)]  # a batch too large is halved
     assert [future.get(timeout=5) for future in many] == ["a" * 4000] * 200
+
+
+class Raw:
+    """A zmq socket that says what it likes, and sees whether its connection stands."""
+
+    def __init__(self, address: str) -> None:
+        self.context = zmq.Context()
+        self.socket = self.context.socket(zmq.DEALER)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.monitor = self.socket.get_monitor_socket(
+            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+        )
+        self.socket.connect(address)
+
+    def wait_for(self, event: int) -> None:
+        with gevent.Timeout(10):
+            while not (
+                self.monitor.poll(0) and recv_monitor_message(self.monitor)["event"] == event
+            ):
+                gevent.sleep(0.01)
+
+    def close(self) -> None:
+        self.socket.disable_monitor()
+        self.context.destroy(0)
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:0", "tcp://[::1]:0"])
+def test_a_connection_that_says_nothing_is_shut(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setattr(door, "HELLO_TIME", 0.2)
+    with ActorSystem("hub", listen=address) as hub, ActorSystem("guest") as guest:
+        node = guest.connect(hub.address)
+        raw = Raw(hub.address)
+        raw.wait_for(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        raw.wait_for(zmq.EVENT_DISCONNECTED)
+        assert node.connected
+        assert hub.nodes
+        raw.close()
+
+
+def test_a_peer_that_was_refused_is_cut_off_after_it_was_told(pair: Pair) -> None:
+    raw = Raw(pair.alpha.address)
+    raw.socket.send(b"garbage")
+    with gevent.Timeout(10):
+        while not raw.socket.poll(0):
+            gevent.sleep(0.01)
+    assert b"not a message" in raw.socket.recv()
+    raw.socket.send(b"more garbage")
+    raw.wait_for(zmq.EVENT_DISCONNECTED)
+    assert not raw.socket.poll(0)
+    assert pair.ref.ask("alive") == "alive"
+    assert pair.alpha.counters["handshakes_refused"] == 1
+    raw.close()
