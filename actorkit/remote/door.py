@@ -1,7 +1,7 @@
 """`Door`: the connections that others made to our listening socket, as far as zmq shows them.
 
-A ROUTER cannot close one connection of many. So those that say nothing,
-and those that we are done with, are shut down at the level of TCP. Used by transport.py.
+A ROUTER cannot close one connection of many. So those that say nothing, and those that we are done
+with, are shut down at the level of TCP. Used by transport.py.
 """
 
 from __future__ import annotations

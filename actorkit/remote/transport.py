@@ -369,6 +369,8 @@ class Transport:
 
     def _first_words(self, identity: bytes, frame: Any) -> RouterWire:
         descriptor = int(frame.get("__fd"))
+        if self._monitor is not None:
+            self._monitor.drain()  # it may not have told of this connection yet
         self._door.spoke(descriptor)
         through = connection(descriptor)
         host = "" if through is None else frame.get("Peer-Address")
