@@ -41,6 +41,7 @@ from .kernel import Inbox, InboxQueue
 from .log import use_stdlib_logging
 from .messages import IdleTimeout, Reason, Terminated, message
 from .ref import ActorRef
+from .remote.pool import NodePool
 from .remote.security import Curve, Insecure, generate_keys, load_keys
 from .routing import Broadcast, ConsistentHash, LeastLoaded, RoundRobin, Router, pool
 from .supervision import Backoff, Directive, OneForAll, OneForOne, RestForOne, Strategy
@@ -80,6 +81,7 @@ __all__ = [
     "NameTaken",
     "NodeDown",
     "NodeLost",
+    "NodePool",
     "NodeUnreachable",
     "NodeUnresponsive",
     "NodeUp",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .remote.node import Network, Node
     from .remote.security import Curve, Insecure
 
-__all__ = ["ActorSystem"]
+__all__ = ["ActorSystem", "check_system_name"]
 
 A = TypeVar("A", bound=Actor)
 
@@ -75,8 +75,7 @@ class ActorSystem:
         {"outbound": "block"} (the default) or "fail", for what `tell` does when too much is on its
         way to a node.
         """
-        if not isinstance(name, str) or not name or set(name) & set("/@#$: \n"):
-            raise ValueError(f"a system's name is a word without / @ # $ : or spaces, not {name!r}")
+        check_system_name(name)
         self._outbound = _check_config(config)
         self.name = name
         self.events = EventStream()
@@ -136,7 +135,8 @@ class ActorSystem:
         `on_start` runs as the actor's first turn. `name` is unique among siblings. `restart`:
         "transient" (after a failure), "permanent" (after a normal end too) or "temporary" (never).
         `inbox` overrides the class's. `shutdown`: seconds that the actor has to stop before it is
-        killed. Raises NameTaken, TypeError, ValueError, SystemStopped.
+        killed. `on`: a node, its address or a `NodePool`, to start it there; the constructor runs
+        there too. Raises NameTaken, TypeError, ValueError, SystemStopped.
         """
         if name is not None or on is not None:
             return self._spawn(self._root, cls, args, kwargs, name, restart, inbox, shutdown, on)
@@ -310,12 +310,16 @@ class ActorSystem:
         shutdown: float,
     ) -> ActorRef[A]:
         from .remote.node import Node
+        from .remote.pool import NodePool
 
-        node = self.connect(on) if isinstance(on, str) else on
-        if not isinstance(node, Node):
-            raise ValueError(f"on= takes a node or its address, not {on!r}")
         if inbox is not None:
             raise ValueError("inbox= does not travel; set it on the class")
+        if isinstance(on, NodePool):
+            options = {"name": name, "restart": restart, "shutdown": shutdown}
+            return on._spawn(self, cls, args, kwargs, options)
+        node = self.connect(on) if isinstance(on, str) else on
+        if not isinstance(node, Node):
+            raise ValueError(f"on= takes a node, its address or a NodePool, not {on!r}")
         return node.spawn(cls, *args, name=name, restart=restart, shutdown=shutdown, **kwargs)
 
     def _get_network(self) -> Network:
@@ -372,6 +376,12 @@ def _has_methods(cls: type[Actor]) -> bool:
         not name.startswith("_") and not hasattr(Actor, name) and callable(getattr(cls, name))
         for name in dir(cls)
     )
+
+
+def check_system_name(name: str) -> None:
+    """Raise ValueError for what cannot be the name of a system."""
+    if not isinstance(name, str) or not name or set(name) & set("/@#$: \n"):
+        raise ValueError(f"a system's name is a word without / @ # $ : or spaces, not {name!r}")
 
 
 def _check_config(config: Mapping[str, Any] | None) -> str:
