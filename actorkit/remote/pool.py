@@ -174,6 +174,7 @@ class NodePool:
             for each in self._workers:
                 if each.process is not None:
                     each.process.kill()
+                    each.process.wait()
             gevent.joinall(supervisors)
             shutil.rmtree(self._folder, ignore_errors=True)
             if _open.get(self.name) is self:
@@ -340,7 +341,7 @@ class _Worker:
         here, there = socketpair()
         try:
             self.process = _start(self.name, there.fileno())
-        except OSError as error:
+        except Exception as error:
             here.close()
             return f"it could not be started: {error}", ""
         finally:
