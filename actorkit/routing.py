@@ -68,8 +68,14 @@ class Router(Actor):
 
     def __init__(self, members: Pool | Iterable[ActorRef[Any]]) -> None:
         if isinstance(members, Pool):
+            here = members.kwargs.get("on") is None  # elsewhere they are nobody's children
             self._members: list[ActorRef[Any]] = [
-                self.spawn(members.cls, *members.args, name=str(number), **members.kwargs)
+                self.spawn(
+                    members.cls,
+                    *members.args,
+                    name=str(number) if here else None,
+                    **members.kwargs,
+                )
                 for number in range(1, members.size + 1)
             ]
         else:

@@ -337,6 +337,10 @@ class ActorSystem:
 
         return transport.Transport(self._dispatcher.loop, self._security, on_message)
 
+    def _forget_node(self, address: str) -> None:
+        if self._network is not None:
+            self._network.forget(address)
+
     def _close_network(self) -> None:
         network, self._network = self._network, None
         if network is not None:

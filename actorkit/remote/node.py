@@ -198,6 +198,12 @@ class Network:
         dial.kept = True
         return Node(peer_there)
 
+    def forget(self, address: str) -> None:
+        """There is no node at `address` any more: try to connect no longer."""
+        dial = self.dials.pop(address, None)
+        if dial is not None:
+            dial.close(f"nothing is at {address} any more")
+
     def when_connected(
         self,
         ref: RemoteRef,

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import gevent
 from gevent.event import AsyncResult, Event
@@ -27,6 +28,7 @@ from ..actor import Actor
 from ..errors import (
     AskTimeout,
     ForkedSystem,
+    HandshakeRefused,
     NodeLost,
     NodeUnreachable,
     SystemStopped,
@@ -119,6 +121,7 @@ class NodePool:
         self._dispatcher = Dispatcher.current()
         self._closed = False
         self._turn = 0
+        self._systems: WeakSet[ActorSystem] = WeakSet()
         self._folder = _make_folder(processes)
         _open[name] = self
         self._workers = [_Worker(self, number) for number in range(1, processes + 1)]
@@ -177,6 +180,9 @@ class NodePool:
                     each.process.wait()
             gevent.joinall(supervisors)
             shutil.rmtree(self._folder, ignore_errors=True)
+            for system in self._systems:
+                for each in self._workers:
+                    system._forget_node(each.address)
             if _open.get(self.name) is self:
                 del _open[self.name]
 
@@ -218,26 +224,20 @@ class NodePool:
     def _choose(self, system: ActorSystem, deadline: float) -> tuple[_Worker, Node]:
         """The worker for the next actor, which is counted there already, and its node."""
         clock = self._dispatcher.clock
-        if not any(each.is_up() for each in self._workers):
+        self._systems.add(system)
+        while clock() < deadline:
+            turn, self._turn = self._turn, (self._turn + 1) % len(self._workers)
+            in_turn = self._workers[turn:] + self._workers[:turn]
+            candidates = [each for each in in_turn if each.is_up()]
+            candidates.sort(key=lambda each: each.actors)
+            for left, each in zip(range(len(candidates), 0, -1), candidates, strict=True):
+                node = each.connect(system, max(0.0, deadline - clock()) / left)
+                if node is not None:
+                    return each, node
             ups = [each.up for each in self._workers]
             gevent.wait(ups, timeout=max(0.0, deadline - clock()), count=1)
             self._check_open()
-        turn, self._turn = self._turn, (self._turn + 1) % len(self._workers)
-        candidates = [each for each in self._workers[turn:] + self._workers[:turn] if each.is_up()]
-        candidates.sort(key=lambda each: each.actors)
-        failure: NodeUnreachable | None = None
-        for left, each in zip(range(len(candidates), 0, -1), candidates, strict=True):
-            each.actors += 1
-            try:
-                return each, system.connect(each.address, max(0.0, deadline - clock()) / left)
-            except BaseException as error:
-                each.actors -= 1
-                if not isinstance(error, NodeUnreachable):
-                    raise
-                failure = error
-        raise NodeUnreachable(
-            f"no process of {self!r} can be reached; the log says how they ended"
-        ) from failure
+        raise NodeUnreachable(f"no process of {self!r} can be reached; the log says how they ended")
 
     def _check_open(self) -> None:
         self._check_thread()
@@ -281,6 +281,23 @@ class _Worker:
         if self.up.is_set() and self.process is not None and self.process.poll() is not None:
             self.up.clear()
         return self.up.is_set()
+
+    def connect(self, system: ActorSystem, timeout: float) -> Node | None:
+        """Its node, with one more actor counted; None when it cannot be reached."""
+        self.actors += 1
+        node = None
+        try:
+            node = system.connect(self.address, timeout)
+        except NodeUnreachable:
+            pass
+        except HandshakeRefused:
+            gevent.sleep(0.01)  # a process that ends looks like it; then we are about to hear so
+            if self.is_up():
+                raise
+        finally:
+            if node is None:
+                self.actors -= 1
+        return node
 
     def allow(self, place: tuple[str, str], timeout: float) -> None:
         """Have the process import a class, if it has not; waits for it at most `timeout` seconds.

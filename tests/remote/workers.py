@@ -23,6 +23,27 @@ class Worker(Actor):
         return message
 
 
+class Placed(Actor):
+    """Says where it runs, and does there what it is told."""
+
+    def __init__(self, fails: bool = False) -> None:
+        if fails:
+            raise ValueError("told to fail")
+
+    def receive(self, message: Any) -> Any:
+        match message:
+            case "hold the hub for ever":
+                while True:
+                    pass
+            case "shut down":
+                self.system.shutdown()
+            case "exit":
+                raise SystemExit(3)
+            case ("call", function, *args):
+                return getattr(os, function)(*args)
+        return (self.system.name, os.getpid())
+
+
 class Counter(Actor):
     """Checks that numbers come in order and without a gap."""
 
