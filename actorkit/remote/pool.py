@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -21,7 +22,6 @@ from weakref import WeakSet
 
 import gevent
 from gevent.event import AsyncResult, Event
-from gevent.monkey import get_original
 from gevent.socket import SHUT_WR, socket, socketpair
 
 from ..actor import Actor
@@ -45,8 +45,6 @@ from ..system import ActorSystem, check_system_name
 from . import worker
 
 if TYPE_CHECKING:
-    import subprocess
-
     from .node import Node
 
 __all__ = ["NodePool"]
@@ -439,12 +437,9 @@ def _start(name: str, channel: int) -> subprocess.Popen[bytes]:
     # It begins with our mask: a SIGINT of the terminal waits until it knows to ignore it.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
-        process: subprocess.Popen[bytes] = get_original("subprocess", "Popen")(
-            command, stdin=get_original("subprocess", "DEVNULL"), pass_fds=[channel]
-        )
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[channel])
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    return process
 
 
 def _check_possible() -> None:

@@ -16,6 +16,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import Any, NamedTuple
 
 import gevent
@@ -55,7 +56,9 @@ def main(name: str, descriptor: int) -> None:
     os.set_inheritable(descriptor, False)
     os.set_blocking(descriptor, True)
     abandon_in_children(lambda: [descriptor])
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    for stream in (sys.stdout, sys.stderr):  # they are everyone's: whole lines, and at once
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(line_buffering=True, write_through=False)
     _Worker(descriptor).run(name)
 
 

@@ -336,6 +336,15 @@ def test_however_a_process_ends_it_is_started_again(
     assert [e["reason"] for e in logs if e["event"] == "worker process ended"] == [reason]
 
 
+def test_a_child_that_a_process_forked_does_not_hide_its_end(system: ActorSystem) -> None:
+    with NodePool(1) as own:
+        before = own.pids
+        child = system.spawn(Placed, on=own).ask("fork", timeout=60)
+        os.kill(before[0], signal.SIGKILL)
+        until(lambda: own.pids not in ([], before))
+        os.kill(child, signal.SIGKILL)
+
+
 # -- starts that fail ---------------------------------------------------------------------------
 
 MODULE = """

@@ -33,12 +33,19 @@ class Placed(Actor):
     def receive(self, message: Any) -> Any:
         match message:
             case "hold the hub for ever":
+                print("holding", flush=True)
                 while True:
                     pass
             case "shut down":
                 self.system.shutdown()
             case "exit":
                 raise SystemExit(3)
+            case "fork":
+                child = os.fork()
+                if not child:
+                    time.sleep(600)
+                    os._exit(0)
+                return child
             case ("call", function, *args):
                 return getattr(os, function)(*args)
         return (self.system.name, os.getpid())
