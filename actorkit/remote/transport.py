@@ -8,10 +8,12 @@ at again. Knows nothing of actors: bytes come in by `on_message`, ends by `on_lo
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import gevent
 import gevent.socket
@@ -72,6 +74,7 @@ class _Drained:
         self._again = loop.timer(0.0)
         self._watcher = loop.io(socket.getsockopt(zmq.FD), 1)
         self._watcher.start(self.drain)
+        _all_drained.add(self)
         self.look()  # what was done with the socket until now may have taken the first edge
 
     def look(self) -> None:
@@ -110,6 +113,12 @@ class _Drained:
             raise OSError(str(error)) from error
         self.look()
 
+    def abandon(self) -> None:
+        """Touch the socket no more: it is a copy in a forked child."""
+        self.closed = True
+        self._watcher.stop()
+        self._again.stop()
+
     def close(self) -> None:
         if not self.closed:
             self.closed = True
@@ -118,6 +127,18 @@ class _Drained:
             self._again.stop()
             self._again.close()
             self.socket.close(LINGER_MS)
+
+
+_all_drained: WeakSet[_Drained] = WeakSet()
+
+
+def _after_fork() -> None:
+    # There libzmq calls every use of a socket interrupted, and pyzmq tries again, for ever.
+    for drained in list(_all_drained):
+        drained.abandon()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class RouterWire:

@@ -152,6 +152,31 @@ print("good")
     assert done.stdout == "good\n", done.stderr
 
 
+def test_a_child_of_a_connected_system_has_a_hub_that_works() -> None:
+    done = run_program("""
+import os, gevent
+from actorkit import *
+from tests.actors import Echo
+
+here = ActorSystem("here", listen="tcp://127.0.0.1:0", spawnable=[Echo])
+there = ActorSystem("there")
+ref = there.spawn(Echo, on=here.address)
+ref.rawlink(print)  # what is to be sent for it is on its way
+pid = os.fork()
+if pid == 0:
+    gevent.sleep(0.05)
+    with ActorSystem("child", listen="tcp://127.0.0.1:0", spawnable=[Echo]) as one:
+        with ActorSystem("grandchild") as other:
+            answer = other.spawn(Echo, on=one.address).ask("anew")
+    os._exit(0 if answer == "anew" else 1)
+_, status = os.waitpid(pid, 0)
+assert os.waitstatus_to_exitcode(status) == 0
+print(ref.ask("parent lives"), flush=True)
+os._exit(0)
+""")
+    assert done.stdout.splitlines()[-1:] == ["parent lives"], done.stderr
+
+
 def test_leaving_the_block_in_a_forked_child_does_not_hang() -> None:
     done = run_program("""
 import os
