@@ -355,7 +355,7 @@ class _Worker:
         """Start a process and listen to it until it ends; returns why, and its traceback if any."""
         here, there = socketpair()
         try:
-            self.process = _start(self.name, there.fileno())
+            process = self._start(there.fileno())
         except Exception as error:
             here.close()
             return f"it could not be started: {error}", ""
@@ -381,7 +381,7 @@ class _Worker:
         self.up.clear()
         if self._pool._dispatcher.forked:
             return "", ""  # a copy of this greenlet in a child: the process is not its own
-        status = self._bury(self.process)
+        status = self._bury(process)
         reason, trace = self._complaint or ("", "")
         reason = f"{reason} ({status})" if reason else status
         lost = NodeLost(f"the worker process {self.name} ended: {reason}")
@@ -390,6 +390,17 @@ class _Worker:
             if not answer.ready():
                 answer.set_exception(lost)
         return reason, trace
+
+    def _start(self, channel: int) -> subprocess.Popen[bytes]:
+        """A new process, with its end of the channel."""
+        command = [sys.executable, "-c", _BOOT, self.name, str(channel), *map(str, sys.path)]
+        # It begins with our mask: a SIGINT of the terminal waits until it knows to ignore it.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[channel])
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # may raise KeyboardInterrupt
+        return self.process
 
     def _say(self, content: Any) -> None:
         if self.channel is not None:
@@ -429,17 +440,6 @@ class _Worker:
         process.kill()
         status = process.wait()
         return f"killed by signal {-status}" if status < 0 else f"exit status {status}"
-
-
-def _start(name: str, channel: int) -> subprocess.Popen[bytes]:
-    """A new worker process, with its end of the channel."""
-    command = [sys.executable, "-c", _BOOT, name, str(channel), *map(str, sys.path)]
-    # It begins with our mask: a SIGINT of the terminal waits until it knows to ignore it.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[channel])
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _check_possible() -> None:
