@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
+from urllib.parse import urlsplit
 
 from .actor import Actor
 from .errors import ActorStopped, Refused
@@ -46,8 +47,8 @@ def pool(
 
         workers = system.spawn(RoundRobin, pool(4, Worker), name="workers")
 
-    `restart`, `inbox` and `shutdown` are those of `spawn`. The router supervises them by its own
-    `supervision`: subclass the router to change that.
+    `restart`, `inbox` and `shutdown` are those of `spawn`, and so is `on`. The router supervises
+    them by its own `supervision` (subclass it to change that), unless they are on other nodes.
     """
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise ValueError(f"a pool's size is an int >= 1, not {size!r}")
@@ -196,7 +197,7 @@ class ConsistentHash(Router):
 
     def members_changed(self) -> None:
         self._ring = sorted(
-            (_point(f"{ref.path}#{number}"), position)
+            (_point(f"{_node(ref)}{ref.path}#{number}"), position)
             for position, ref in enumerate(self._members)
             for number in range(RING_POINTS)
         )
@@ -210,6 +211,11 @@ class ConsistentHash(Router):
             )
         place = bisect(self._ring, (_point(repr(key)), -1))
         return self._members[self._ring[place % len(self._ring)][1]]
+
+
+def _node(ref: ActorRef[Any]) -> str:
+    """The name of its node: members on several nodes may have the same path."""
+    return urlsplit(ref.address).netloc.partition("@")[0]
 
 
 def _is_key(key: Any) -> bool:

@@ -24,6 +24,7 @@ from actorkit import (
     ActorRef,
     ActorSystem,
     Backoff,
+    ConsistentHash,
     LinkedActorDied,
     NodeDown,
     NodeLost,
@@ -154,6 +155,18 @@ def test_a_router_has_its_members_in_the_processes(system: ActorSystem, shared: 
     for router in (first, second):
         places = Counter(router.ask("where") for _ in range(4))
         assert sorted(name for name, _ in places) == shared.names
+
+
+def test_the_members_of_a_hash_ring_share_the_keys_though_their_paths_are_the_same(
+    system: ActorSystem,
+) -> None:
+    with NodePool(2) as own:
+        router = system.spawn(ConsistentHash, pool(2, Placed, on=own))
+        members = router.proxy().members()
+        assert members[0].path == members[1].path
+        places = Counter(router.ask(f"key {number}") for number in range(200))
+    assert sorted(name for name, _ in places) == own.names
+    assert min(places.values()) > 20
 
 
 def test_what_makes_no_sense_is_refused_at_once(system: ActorSystem, shared: NodePool) -> None:
