@@ -11,12 +11,12 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def run(name: str, *args: str) -> str:
+def run(name: str, *args: str, timeout: float = 60) -> str:
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / name), *args],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=timeout,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -68,3 +68,20 @@ def test_ping_pong_works_between_two_processes() -> None:
     out = run("ping_pong_remote.py", "--rounds", "5")
     assert out.count("word=ping") == out.count("word=pong") == 5
     assert "5 rounds played with <ActorRef actorkit://pong@127.0.0.1:" in out
+
+
+def test_map_reduce_counts_right_though_a_process_is_killed() -> None:
+    out = run(
+        "map_reduce.py", "--megabytes", "4", "--processes", "2", "--kill", "--check", timeout=120
+    )
+    assert "one process killed\n" in out
+    assert out.endswith("the counts are the same\n")
+
+
+def test_map_reduce_counts_the_files_that_it_is_given(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / str(number)).write_text("To be, or not to be\n" * number)
+    files = [str(tmp_path / str(number)) for number in range(3)]
+    out = run("map_reduce.py", "--processes", "1", *files)
+    assert "18 words, 4 different ones, in 2 chunks\n" in out
+    assert "to (6) be (6) or (3) not (3)\n" in out
