@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,3 +69,16 @@ def test_ping_pong_works_between_two_processes() -> None:
     out = run("ping_pong_remote.py", "--rounds", "5")
     assert out.count("word=ping") == out.count("word=pong") == 5
     assert "5 rounds played with <ActorRef actorkit://pong@127.0.0.1:" in out
+
+
+def test_primes_are_counted_across_nodes() -> None:
+    out = run("spawn_across_hosts.py", "--limit", "20000", "--piece", "1000")
+    counted = re.findall(r"actorkit://([ab])@127.0.0.1:\S+ counted (\d+) pieces", out)
+    assert [name for name, _ in counted] == ["a", "b"]
+    assert sum(int(pieces) for _, pieces in counted) == 20
+    assert "2262 primes below 20000\n" in out
+
+
+def test_primes_are_not_counted_where_nobody_listens() -> None:
+    with pytest.raises(AssertionError, match="NodeUnreachable"):
+        run("spawn_across_hosts.py", "--hosts", "tcp://127.0.0.1:1")
