@@ -214,7 +214,11 @@ class Association:
     def flush(self) -> None:
         """Send the batch, with the acknowledgement of what came in."""
         self._flush_planned = False
-        if not self.alive or not (self._records or self._acked < self._sequence.received):
+        if not self.alive:  # answers that come after the end would be kept for nobody
+            self._records.clear()
+            self.buffers.clear()
+            return
+        if not (self._records or self._acked < self._sequence.received):
             return
         records, self._records = self._records, []
         buffers, self.buffers = self.buffers, []

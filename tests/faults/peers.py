@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from actorkit.remote.link import MAX_UNREAD_BYTES
 from actorkit.remote.wire import VERSION
 from tests.fuzz import mutate
 
 from .raw import ASK, UID, RawNode, RawServer, last_words, with_version
-from .trial import Trial, until
+from .trial import SPARE, Trial, until
 
 __all__ = [
     "deaf",
@@ -121,14 +122,18 @@ def unacknowledging(trial: Trial) -> None:
 
 def greedy(trial: Trial) -> None:
     """a peer asks for a gigabyte and reads no answer"""
+    before = trial.downs(trial.north, "greedy")
     with RawNode(trial.north.address, "greedy", reads=False) as raw:
         raw.shake_hands()
         talker = raw.lookup("/talker")
         for _ in range(1000):
             raw.question(talker, ("big", 1 << 20))
-        time.sleep(3.0)
-        trial.sample_memory()
+        if not until(lambda: trial.downs(trial.north, "greedy") > before):
+            trial.violation("north did not see that its peer reads no answers")
+        trial.sample_memory(MAX_UNREAD_BYTES)
         trial.meet()
+    if not until(lambda: trial.grown(trial.north) < SPARE):
+        trial.violation("north keeps the answers of a peer that is gone")
 
 
 def flood(trial: Trial) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +86,16 @@ def test_map_reduce_counts_the_files_that_it_is_given(tmp_path: Path) -> None:
     out = run("map_reduce.py", "--processes", "1", *files)
     assert "18 words, 4 different ones, in 2 chunks\n" in out
     assert "to (6) be (6) or (3) not (3)\n" in out
+
+
+def test_primes_are_counted_across_nodes() -> None:
+    out = run("spawn_across_hosts.py", "--limit", "20000", "--piece", "1000")
+    counted = re.findall(r"actorkit://([ab])@127.0.0.1:\S+ counted (\d+) pieces", out)
+    assert [name for name, _ in counted] == ["a", "b"]
+    assert sum(int(pieces) for _, pieces in counted) == 20
+    assert "2262 primes below 20000\n" in out
+
+
+def test_primes_are_not_counted_where_nobody_listens() -> None:
+    with pytest.raises(AssertionError, match="NodeUnreachable"):
+        run("spawn_across_hosts.py", "--hosts", "tcp://127.0.0.1:1")

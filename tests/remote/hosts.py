@@ -19,7 +19,7 @@ from typing import Any
 
 from .switch import Link, hardware_address
 
-__all__ = ["ROOT", "Host", "Hosts", "has_netem", "spawn", "why_not"]
+__all__ = ["ROOT", "Host", "Hosts", "end", "has_netem", "ip", "spawn", "why_not"]
 
 ROOT = Path(__file__).parents[2]
 #: All namespaces of these tests start with this and with the process that made them.
@@ -201,7 +201,7 @@ class Hosts:
 
 def spawn(command: list[str], **options: Any) -> subprocess.Popen[Any]:
     """Start a process that does not outlive the thread that starts it."""
-    return subprocess.Popen([*_WITH_US, *command], cwd=ROOT, **options)
+    return subprocess.Popen([*_WITH_US, *command], **{"cwd": ROOT} | options)
 
 
 def end(process: subprocess.Popen[Any]) -> None:

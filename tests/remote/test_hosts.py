@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import psutil
 import pytest
 
 from tests.faults.trial import until
-from tests.remote.hosts import ROOT, Hosts, ip, spawn, why_not
+from tests.remote.hosts import ROOT, Hosts, end, ip, spawn, why_not
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not() or "it works here"),
     pytest.mark.timeout(120),
 ]
+
+EXAMPLES = ROOT / "examples"
 
 #: Takes numbers in datagrams and prints those that came, in their order; 0 ends it.
 LISTENER = """
@@ -107,6 +111,59 @@ def test_trouble_loses_some_and_reorders_some(hosts: Hosts) -> None:
     assert 400 < len(heard) < 500
     assert len(set(heard)) == len(heard)
     assert heard != sorted(heard)
+
+
+@pytest.mark.parametrize(("fault", "version"), [("killed", 4), ("cut off", 6)])
+def test_a_job_over_three_hosts_outlives_one_of_them(
+    hosts: Hosts, fault: str, version: int
+) -> None:
+    addresses = [host.address(7001, version) for host in hosts.hosts]
+    with ExitStack() as stack:
+        nodes = [
+            stack.enter_context(node(host.command(), name, address))
+            for host, name, address in zip(hosts.hosts, "abc", addresses, strict=True)
+        ]
+        job = ["--limit", "600000", "--piece", "6000", "--hosts", *addresses]
+        example = [sys.executable, str(EXAMPLES / "spawn_across_hosts.py"), *job]
+        boss = spawn(hosts[0].command(*example), stdout=subprocess.PIPE, text=True)
+        stack.callback(end, boss)
+        before = working_time(nodes[2])
+        assert until(lambda: working_time(nodes[2]) > before + 0.1)
+        if fault == "killed":
+            nodes[2].kill()
+        else:
+            hosts.cut(0, 2)
+        out, _ = boss.communicate(timeout=100)
+    assert boss.returncode == 0
+    lost = re.search(r"lost actorkit://(\w)@\S+ \((\w+)\)", out)
+    assert lost is not None
+    assert lost.groups() == ("c", "node_lost")
+    pieces = dict(re.findall(r"actorkit://(\w)@\S+ counted (\d+) pieces", out))
+    assert sum(map(int, pieces.values())) == 100
+    assert "49098 primes below 600000\n" in out
+
+
+@contextmanager
+def node(prefix: list[str], name: str, address: str) -> Iterator[subprocess.Popen[str]]:
+    """A node that runs the example's workers."""
+    options = ["--name", name, "--listen", address, "--insecure"]
+    command = [sys.executable, "-m", "actorkit", "node", *options]
+    process = spawn(
+        [*prefix, *command, "--spawnable", "spawn_across_hosts"],
+        cwd=EXAMPLES,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert " listens at " in process.stdout.readline()
+        yield process
+    finally:
+        end(process)
+
+
+def working_time(process: subprocess.Popen[str]) -> float:
+    return float(psutil.Process(process.pid).cpu_times().user)
 
 
 def test_nothing_is_left_at_the_end() -> None:

@@ -171,3 +171,14 @@ def test_acknowledgements_come_after_a_while_without_traffic(
     assert line.under_way == [[Batch(1, 1, []).write()]]
     assert got == [8, "hello"]
     association.end("over")
+
+
+def test_what_is_answered_after_the_end_is_kept_for_nobody() -> None:
+    association = Association(
+        Line(), Offer(), Dispatcher.current(), lambda records, buffers: None, lambda *end: None
+    )
+    association.end("over")
+    association.buffers.append(b"big")
+    association.put(-8, "an answer that comes late")
+    settle()
+    assert association._records == association.buffers == []
