@@ -257,6 +257,7 @@ class _Unpacker:
         return msgpack.unpackb(
             data,
             ext_hook=self._ext,
+            timestamp=3,  # msgpack's own type: a datetime in UTC
             raw=False,
             strict_map_key=False,
             unicode_errors="surrogatepass",

@@ -65,7 +65,18 @@ def _spawn(
             f"{network.system.name!r} does not let others spawn {name!r}; it must name the class or"
             " its module in spawnable="
         )
-    return network.system.spawn(cls, *args, **(options | kwargs))
+    system = network.system
+    return system._spawn(
+        system._root,
+        cls,
+        tuple(args),
+        kwargs,
+        options.get("name"),
+        options.get("restart", "transient"),
+        None,
+        options.get("shutdown", 5.0),
+        None,
+    )
 
 
 def _watch(peer: Peer, uid: int) -> None:

@@ -152,7 +152,12 @@ def read(data: Any) -> Hello | Welcome | Refusal | Goodbye | Batch:
     """The message of these bytes. Raises CodecError for any bytes that are none."""
     try:
         content = msgpack.unpackb(
-            data, raw=False, strict_map_key=False, unicode_errors="surrogatepass"
+            data,
+            ext_hook=_no_extension,
+            timestamp=3,
+            raw=False,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
         )
     except Exception as error:
         raise CodecError(f"not a message: {type(error).__name__}: {error}") from error
@@ -181,6 +186,10 @@ def read(data: Any) -> Hello | Welcome | Refusal | Goodbye | Batch:
         case [Kind.GOODBYE, str(reason), *more]:
             return Goodbye(reason[:MAX_TEXT], more[:1] != [False])
     raise CodecError("a message of no known kind")
+
+
+def _no_extension(code: int, data: bytes) -> Any:
+    raise CodecError(f"extension type {code} outside of a packed value")
 
 
 def _is_text(value: Any) -> bool:

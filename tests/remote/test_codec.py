@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from actorkit import CodecError, Reason, Refused, RemoteError, message
 from actorkit.messages import Call, names, registry
-from actorkit.remote.codec import BIG, MAX_DEPTH, Codec
+from actorkit.remote.codec import BIG, MAX_DEPTH, Codec, Ext
 from actorkit.remote.wire import Batch, read
 
 
@@ -252,3 +252,16 @@ def test_a_batch_comes_back(seq: int, ack: int, records: list[int]) -> None:
 def test_values_of_every_extension_type() -> None:
     for value in (Decimal("1E+5"), uuid.UUID(int=5), 1 << 80, -(1 << 80), "\udc80"):
         assert codec.unpack(codec.pack(value)) == value
+
+
+def test_msgpacks_own_timestamp_is_a_datetime() -> None:
+    moment = dt.datetime(2026, 1, 2, 3, 4, 5, 6, dt.UTC)
+    assert codec.unpack(msgpack.packb([moment], datetime=True)) == [moment]
+    with pytest.raises(CodecError):
+        codec.unpack(msgpack.packb(msgpack.Timestamp(2**62)))
+
+
+def test_an_extension_type_that_is_not_in_a_packed_value_is_refused() -> None:
+    body = msgpack.ExtType(Ext.TUPLE, msgpack.packb([1]))
+    with pytest.raises(CodecError, match="extension type 2"):
+        read(msgpack.packb([3, 1, 0, [16, body]]))

@@ -210,6 +210,16 @@ def test_references_travel_both_ways_and_stay_the_same(pair: Pair) -> None:
     )
 
 
+def test_who_spawns_here_cannot_make_us_connect_elsewhere(pair: Pair) -> None:
+    name = f"{Service.__module__}.{Service.__qualname__}"
+    with ActorSystem("third", listen=LOOPBACK, spawnable=[Service]) as third:
+        on_third = {"on": third.address}
+        with pytest.raises(TypeError):
+            pair.node._call("spawn", 5.0, name, [], on_third, {})
+        pair.node._call("spawn", 5.0, name, [], {}, on_third).ask("is here")
+        assert [node.name for node in pair.alpha.nodes] == ["beta"]
+
+
 def test_lookup_and_spawn_over_there(pair: Pair) -> None:
     with pytest.raises(ActorNotFound, match="/nobody"):
         pair.node.lookup("/nobody")
