@@ -91,7 +91,7 @@ class Watcher(Actor):
 
     def receive(self, message: Any) -> Any:
         match message:
-            case ActorRef() as ref if ref not in self.watched:
+            case ("watch", ActorRef() as ref):
                 self.watched.add(ref)
                 self.watch(ref)
             case Terminated(ref, reason):
@@ -100,10 +100,9 @@ class Watcher(Actor):
                 elif reason is not Reason.NODE_LOST:
                     self.member.violation(f"{ref} ended by {reason}, which nobody told it")
                 self.watched.discard(ref)
-            case "check":
-                for ref in self.watched:
-                    if ref.ready():
-                        self.member.violation(f"{ref} is lost, and its watcher was not told")
+            case ("lost", ActorRef() as ref) if ref in self.watched:
+                # What watchers are told goes ahead of messages, so it should have come.
+                self.member.violation(f"{ref} is lost, and its watcher was not told")
 
 
 class Talker(Actor):
@@ -173,6 +172,7 @@ class Outgoing:
         self.sent = 0
         self.confirmed: int | None = None
         self.checker: ActorRef[Any] | None = None
+        self.watched = False
         member.streams_begun += 1
         self.name = f"{member.name} {os.getpid()} {member.streams_begun}"
 
@@ -183,7 +183,8 @@ class Outgoing:
                 if node.name == self.peer:
                     try:
                         self.checker = node.lookup("/checker", timeout=5)
-                        member.watcher.tell(self.checker)
+                        member.watcher.ask(("watch", self.checker))
+                        self.watched = self.alive
                     except (AskTimeout, NodeLost):
                         continue
             gevent.sleep(PAUSE)
@@ -264,8 +265,10 @@ class Member:
                 self.books.downs[name] += 1
                 self.reasons[f"{name}: {reason}"] += 1
                 for stream in self.streams:
-                    if stream.peer == name:
+                    if stream.peer == name and stream.alive:
                         stream.alive = False
+                        if stream.watched:
+                            self.watcher.tell(("lost", stream.checker))
                 for question in self.questions:
                     if question.stream.peer == name:
                         question.due = min(question.due, time.monotonic())
@@ -324,7 +327,6 @@ class Member:
 
     def do_confirm(self) -> None:
         gevent.joinall([gevent.spawn(stream.confirm) for stream in self.streams])
-        self.watcher.ask("check")
 
     def do_report(self) -> Any:
         return {
