@@ -25,17 +25,19 @@ def main() -> int:
     parser.add_argument("--only", help=f"some of {', '.join(FAULTS)}")
     options = parser.parse_args()
     names = options.only.split(",") if options.only else list(FAULTS)
-    print("| fault | " + " | ".join(COLUMNS) + " | grown, MiB | seconds |")
-    print("|---" * (len(COLUMNS) + 3) + "|")
+    print("| fault | " + " | ".join(COLUMNS) + " | dropped, by counter | MiB | seconds |")
+    print("|---" * (len(COLUMNS) + 4) + "|")
     failed = False
     for number, name in enumerate(names):
         fault = FAULTS[name]
         if reason := fault.impossible():
-            print(f"| {fault.title} | 0: {reason}" + " |" * (len(COLUMNS) + 2))
+            print(f"| {fault.title} | 0: {reason}" + " |" * (len(COLUMNS) + 3))
             continue
         seed = options.seed * 1000 + number
         sums, violations = attempt(fault, options.runs, seed)
         cells = [f"{sums[column]:,}" for column in COLUMNS]
+        counted = {key.split()[1]: sums[key] for key in sums if key.startswith("counted ")}
+        cells += [", ".join(f"`{name}` {count:,}" for name, count in counted.items() if count)]
         cells += [f"{sums['grown'] >> 20}", f"{sums['seconds']}"]
         print(f"| {fault.title} | " + " | ".join(cells) + " |", flush=True)
         for violation in violations[:20]:

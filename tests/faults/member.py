@@ -35,6 +35,9 @@ from actorkit import (
     NodeDown,
     NodeLost,
     NodeUp,
+    Reason,
+    Terminated,
+    message,
 )
 
 from .books import Books
@@ -43,11 +46,23 @@ from .books import Books
 MEMBERS = ("north", "south", "third")
 #: Messages of a stream sent in a row, and seconds until the next ones.
 BURST, PAUSE = 20, 0.01
+#: Bytes of the few messages that are not small; the last travels as a frame of its own.
+BIG = (5_000, 30_000, 100_000)
 #: Seconds that an ask may end late, beside those that the process itself stood still.
 SLACK = 5.0
 TICK = 0.05
 #: Seconds between two tries to connect.
 RETRY = 0.2
+
+
+@message
+class Numbered:
+    """One message of a stream, as an alternative to a tuple of the same."""
+
+    sender: str
+    stream: str
+    number: int
+    load: bytes = b""
 
 
 class Checker(Actor):
@@ -58,13 +73,36 @@ class Checker(Actor):
 
     def receive(self, message: Any) -> Any:
         match message:
-            case (str(sender), str(name), int(number), *_):
+            case (str(sender), str(name), int(number), _) | Numbered(sender, name, number):
                 self.books.arrived(sender, name, number)
                 return number
             case str(name):
                 stream = self.books.streams.get(name)
                 return 0 if stream is None else stream.last
         return None
+
+
+class Watcher(Actor):
+    """Watches the checkers of other members: each loss is told once."""
+
+    def __init__(self, member: Member) -> None:
+        self.member = member
+        self.watched: set[ActorRef[Any]] = set()
+
+    def receive(self, message: Any) -> Any:
+        match message:
+            case ("watch", ActorRef() as ref):
+                self.watched.add(ref)
+                self.watch(ref)
+            case Terminated(ref, reason):
+                if ref not in self.watched:
+                    self.member.violation(f"the end of {ref} was told twice")
+                elif reason is not Reason.NODE_LOST:
+                    self.member.violation(f"{ref} ended by {reason}, which nobody told it")
+                self.watched.discard(ref)
+            case ("lost", ActorRef() as ref) if ref in self.watched:
+                # What watchers are told goes ahead of messages, so it should have come.
+                self.member.violation(f"{ref} is lost, and its watcher was not told")
 
 
 class Talker(Actor):
@@ -134,6 +172,7 @@ class Outgoing:
         self.sent = 0
         self.confirmed: int | None = None
         self.checker: ActorRef[Any] | None = None
+        self.watched = False
         member.streams_begun += 1
         self.name = f"{member.name} {os.getpid()} {member.streams_begun}"
 
@@ -144,6 +183,8 @@ class Outgoing:
                 if node.name == self.peer:
                     try:
                         self.checker = node.lookup("/checker", timeout=5)
+                        member.watcher.ask(("watch", self.checker))
+                        self.watched = self.alive
                     except (AskTimeout, NodeLost):
                         continue
             gevent.sleep(PAUSE)
@@ -157,8 +198,9 @@ class Outgoing:
         assert self.checker is not None
         chance = self.member.random
         self.sent += 1
-        size = 20_000 if chance.random() < 0.005 else chance.randrange(300)
-        message = (self.member.name, self.name, self.sent, b"x" * size)
+        size = chance.choice(BIG) if chance.random() < 0.004 else chance.randrange(300)
+        content = (self.member.name, self.name, self.sent, b"x" * size)
+        message = content if chance.random() < 0.5 else Numbered(*content)
         if chance.random() < 0.9:
             self.checker.tell(message)
         else:
@@ -204,7 +246,9 @@ class Member:
         self.stood_still = 0.0
         self.system = ActorSystem(name, listen=listen, security=Insecure())
         self.system.events.subscribe(NodeUp | NodeDown | DeadLetter, self.on_event)
-        self.system.spawn(Checker, self.books, name="checker")
+        checker = self.system.spawn(Checker, self.books, name="checker")
+        self.system.groups.join("checkers", checker)
+        self.watcher = self.system.spawn(Watcher, self)
         self.talker = self.system.spawn(Talker, name="talker")
 
     def violation(self, text: str) -> None:
@@ -221,8 +265,10 @@ class Member:
                 self.books.downs[name] += 1
                 self.reasons[f"{name}: {reason}"] += 1
                 for stream in self.streams:
-                    if stream.peer == name:
+                    if stream.peer == name and stream.alive:
                         stream.alive = False
+                        if stream.watched:
+                            self.watcher.tell(("lost", stream.checker))
                 for question in self.questions:
                     if question.stream.peer == name:
                         question.due = min(question.due, time.monotonic())
@@ -295,6 +341,8 @@ class Member:
             "asks": self.asks,
             "asking": len(self.questions),
             "dead letters": self.dead_letters,
+            "counters": self.system.counters,
+            "group": sorted(ref.address for ref in self.system.groups.members("checkers")),
             "connected": [node.name for node in self.system.nodes],
         }
 

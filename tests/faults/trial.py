@@ -218,6 +218,10 @@ class Trial:
         for here, there in ((self.third, "north"), (self.north, "third")):
             if lost := reports[here.name]["downs"].get(there, 0):
                 self.violation(f"{here.name} lost {there}, which was well: {lost} times")
+        for name, peers in (("north", 3), ("third", 2)):
+            group = reports[name]["group"]
+            if len(group) != peers or len({address.split("@")[0] for address in group}) != peers:
+                self.violation(f"{name} has {group} in the group of all that it is connected with")
         for ask, count in reports["third"]["asks"].items():
             if not ask.endswith("answered"):
                 self.violation(f"{count} asks of third: {ask}")
@@ -248,6 +252,9 @@ class Trial:
             sums["received"] += report["received"]
             for ask, count in report["asks"].items():
                 sums["asks " + ask.split()[1]] += count
+            for counter, count in report["counters"].items():
+                if not counter.startswith("associations"):
+                    sums["counted " + counter] += count
         sums["violations"] = len(self.violations)
         return sums
 
