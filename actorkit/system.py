@@ -82,7 +82,7 @@ class ActorSystem:
         #: Answers that came second, or after their asker had gone; they were dropped.
         self.late_answers = 0
         self.stopping = False
-        self._dispatcher = Dispatcher.current()
+        self._dispatcher = self._find_dispatcher()
         self._root: LocalRef[Guardian] = LocalRef(
             self, self._dispatcher, None, _spec(Guardian, "temporary", 5.0, None), "", 0, (), None
         )
@@ -274,6 +274,9 @@ class ActorSystem:
     # -- what the kernel needs ------------------------------------------------------------------
 
     cell_type: ClassVar[type[Cell]] = LocalRef
+
+    def _find_dispatcher(self) -> Dispatcher:
+        return Dispatcher.current()
 
     def _spawn(
         self,

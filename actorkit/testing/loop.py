@@ -1,0 +1,573 @@
+"""A gevent loop in virtual time, and its hub: what runs next is a choice, and time leaps.
+
+Everything that is ready, be it a callback of gevent, a timer that is due or an actor with mail, is
+an *entry* of one list. `VirtualLoop.run` chooses an entry, runs it until control is back in the
+hub, and goes on. When the list is empty the time leaps to the next timer; when there is none either
+nobody can ever go on, and the hub raises `Deadlock`. Uses gevent and the choice sequence; the
+simulation makes one of each, in a native thread of its own.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import Any, NoReturn
+
+from gevent.exceptions import HubDestroyed
+from gevent.hub import Hub
+from greenlet import getcurrent, greenlet
+
+from ..kernel import Worker
+from .choices import ChoiceSequence
+from .errors import Deadlock, SimulationEndless, SimulationEscape
+
+__all__ = ["MAX_STEPS", "MAX_TIME", "STEPS_PER_SLICE", "Callback", "Node", "VirtualHub", "VirtualLoop"]
+
+#: Seconds within which two timers are due together, and their order is a choice.
+TIE = 1e-6
+#: Entries that run at one instant before the time goes on by itself ...
+STEPS_PER_SLICE = 1000
+#: ... and the seconds by which it does: whoever is busy for ever does not stop the clock.
+SLICE = 0.001
+#: Virtual seconds, and entries, after which a run is given up as endless.
+MAX_TIME = 30 * 86400.0
+MAX_STEPS = 50_000_000
+
+#: Cancelled timers are swept out of the heap when there are more of them than this and than half.
+SWEEP_FLOOR = 64
+#: Dead greenlets are forgotten when there are more greenlets than this and twice the living.
+ADOPTED_FLOOR = 256
+
+
+class Node:
+    """What runs on behalf of one simulated machine: entries and greenlets know theirs."""
+
+    __slots__ = ("crashed", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.crashed = False
+
+
+class Callback:
+    """One call that is ready to be made; what `run_callback` returns, with gevent's vocabulary."""
+
+    __slots__ = ("args", "callback", "node")
+
+    def __init__(
+        self, callback: Callable[..., Any], args: tuple[Any, ...], node: Node | None
+    ) -> None:
+        self.callback: Callable[..., Any] | None = callback
+        self.args: tuple[Any, ...] | None = args
+        self.node = node
+
+    def run(self, loop: VirtualLoop) -> None:
+        callback, args = self.callback, self.args
+        self.callback = None
+        if callback is not None and args is not None:
+            try:
+                callback(*args)
+            finally:
+                self.args = None
+
+    def stop(self) -> None:
+        self.callback = None
+        self.args = None
+
+    close = stop
+
+    @property
+    def pending(self) -> bool:
+        return self.callback is not None
+
+    def __bool__(self) -> bool:
+        return self.args is not None
+
+
+class TimerWatcher:
+    """A timer of the loop, with the words of gevent's watchers."""
+
+    __slots__ = ("_after", "_repeat", "_waiting", "args", "callback", "loop", "node", "priority")
+
+    def __init__(
+        self, loop: VirtualLoop, after: float, repeat: float, priority: int, node: Node | None
+    ) -> None:
+        self.loop = loop
+        self._after = max(0.0, after)
+        self._repeat = repeat
+        self.priority = priority
+        self.node = node
+        self.callback: Callable[..., Any] | None = None
+        self.args: tuple[Any, ...] | None = None
+        #: Its place in the heap, or among the ready; None when it is not started.
+        self._waiting: _Due | None = None
+
+    def start(self, callback: Callable[..., Any], *args: Any, update: bool = True) -> None:
+        if not callable(callback):
+            raise TypeError(f"expected a callable, not {callback!r}")
+        self.stop()
+        self.callback = callback
+        self.args = args
+        self.loop._adopt_target(callback)
+        self._waiting = self.loop._plan(self, self._after)
+
+    def again(self, callback: Callable[..., Any], *args: Any, update: bool = True) -> None:
+        after, self._after = self._after, self._repeat or self._after
+        self.start(callback, *args)
+        self._after = after
+
+    def stop(self) -> None:
+        self.callback = None
+        self.args = None
+        if self._waiting is not None:
+            self.loop._cancel(self._waiting)
+            self._waiting = None
+
+    close = stop
+
+    @property
+    def active(self) -> bool:
+        return self._waiting is not None
+
+    @property
+    def pending(self) -> bool:
+        return self._waiting is not None and self._waiting.due
+
+    ref = True
+
+    def fire(self) -> None:
+        callback, args = self.callback, self.args
+        self._waiting = self.loop._plan(self, self._repeat) if self._repeat else None
+        if callback is not None and args is not None:
+            callback(*args)
+
+    def __enter__(self) -> TimerWatcher:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+
+class _Due:
+    """A timer that is started: in the heap, or as an entry of the ready list."""
+
+    __slots__ = ("due", "order", "watcher", "when")
+
+    def __init__(self, when: float, order: tuple[int, int], watcher: TimerWatcher) -> None:
+        self.when = when
+        self.order = order
+        self.watcher: TimerWatcher | None = watcher
+        self.due = False
+
+    @property
+    def node(self) -> Node | None:
+        return None if self.watcher is None else self.watcher.node
+
+    def run(self, loop: VirtualLoop) -> None:
+        watcher = self.watcher
+        if watcher is not None:
+            watcher.fire()
+
+    def __lt__(self, other: _Due) -> bool:
+        return (self.when, self.order) < (other.when, other.order)
+
+
+class AsyncWatcher:
+    """What other threads would wake the loop by. Here there are none, so it keeps nothing alive."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+        self.callback: Callable[..., Any] | None = None
+        self.args: tuple[Any, ...] = ()
+
+    def start(self, callback: Callable[..., Any], *args: Any) -> None:
+        self.callback = callback
+        self.args = args
+
+    def send(self) -> None:
+        if self.callback is not None:
+            self._loop.run_callback(self.callback, *self.args)
+
+    send_ignoring_arg = send
+
+    def stop(self) -> None:
+        self.callback = None
+
+    close = stop
+
+    @property
+    def active(self) -> bool:
+        return self.callback is not None
+
+    pending = False
+    ref = True
+
+
+class IdleWatcher(AsyncWatcher):
+    """Calls back once everything that is ready now has had its turn, more or less."""
+
+    def start(self, callback: Callable[..., Any], *args: Any) -> None:
+        super().start(callback, *args)
+        self.send()
+
+
+class VirtualLoop:
+    """The loop of a simulation: gevent's interface, virtual time, and a choice at every step."""
+
+    default = False
+    approx_timer_resolution = TIE
+    MAXPRI = 2
+    MINPRI = -2
+
+    def __init__(self, choices: ChoiceSequence) -> None:
+        self.choices = choices
+        self.error_handler: Any = None
+        #: Everything that could run now, in the order in which it became ready.
+        self.ready: list[Any] = []
+        #: Steps made: entries that ran.
+        self.iteration = 0
+        #: On whose behalf the hub runs a callback now.
+        self.node: Node | None = None
+        self.closed = False
+        #: Raised in the main greenlet at the next step, from another thread.
+        self.interrupted: BaseException | None = None
+        #: Every greenlet that has run here, lest one be collected: that would run its `finally`.
+        self.adopted: set[greenlet] = set()
+        self._adopted_limit = ADOPTED_FLOOR
+        self._owners: dict[greenlet, Node] = {}
+        #: Virtual seconds since the beginning.
+        self.time = 0.0
+        self._heap: list[_Due] = []
+        self._dead = 0
+        self._seq = count()
+        self._steps_now = 0
+
+    # -- running --------------------------------------------------------------------------------
+
+    def run(self, nowait: bool = False, once: bool = False) -> None:
+        """Run entries until there is nothing more to run, ever."""
+        ready = self.ready
+        heap = self._heap
+        choose = self.choices.choose
+        while True:
+            if heap and heap[0].when <= self.time:
+                self._collect_due()
+            if not ready:
+                if not heap:
+                    return
+                self._leap()
+                continue
+            n = len(ready)
+            entry = ready.pop(choose(n, "next", ready) if n > 1 else 0)
+            self.iteration += 1
+            self._steps_now += 1
+            if self._steps_now >= STEPS_PER_SLICE:
+                self._slow_down()
+            self.node = entry.node
+            try:
+                entry.run(self)
+            except BaseException:
+                self.handle_error(entry, *sys.exc_info())
+
+    def _collect_due(self) -> None:
+        """Move the timers that are due to the ready list; all at once are a tie."""
+        heap = self._heap
+        limit = self.time
+        while heap and heap[0].when <= limit:
+            due = heappop(heap)
+            if due.watcher is None:
+                self._dead -= 1
+            else:
+                due.due = True
+                self.ready.append(due)
+
+    def _leap(self) -> None:
+        """Nothing is ready: it is the time of the next timer, and of those in a tie with it."""
+        heap = self._heap
+        while heap and heap[0].watcher is None:
+            heappop(heap)
+            self._dead -= 1
+        if not heap:
+            return
+        until = heap[0].when + TIE
+        due = []
+        while heap and heap[0].when <= until:
+            entry = heappop(heap)
+            if entry.watcher is None:
+                self._dead -= 1
+            else:
+                entry.due = True
+                due.append(entry)
+        self.time = max(self.time, due[-1].when)
+        self._steps_now = 0
+        if len(due) > 1:
+            due.sort(key=lambda entry: entry.order)
+        self.ready += due
+        if self.time > MAX_TIME:
+            self.interrupted = SimulationEndless(
+                f"after {MAX_TIME:.0f} virtual seconds main has not returned: timers go on for"
+                " ever, and nobody wakes it"
+            )
+        self._check_interrupted()
+
+    def _slow_down(self) -> None:
+        """Much has happened at this instant: let the time pass by a little."""
+        self._steps_now = 0
+        self.time += SLICE
+        if self.iteration > MAX_STEPS:
+            self.interrupted = SimulationEndless(
+                f"after {MAX_STEPS} steps main has not returned: somebody is busy for ever"
+            )
+        self._check_interrupted()
+
+    def _check_interrupted(self) -> None:
+        error, self.interrupted = self.interrupted, None
+        if error is not None:
+            getcurrent().parent.throw(error)  # type: ignore[union-attr]
+
+    # -- time -----------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Virtual seconds since the beginning."""
+        return self.time
+
+    def update_now(self) -> None:
+        pass
+
+    update = update_now
+
+    def timer(
+        self, after: float, repeat: float = 0.0, ref: bool = True, priority: int | None = None
+    ) -> TimerWatcher:
+        return TimerWatcher(self, after, repeat, priority or 0, self.current_node())
+
+    def _plan(self, watcher: TimerWatcher, after: float) -> _Due:
+        due = _Due(self.time + after, (-watcher.priority, next(self._seq)), watcher)
+        heappush(self._heap, due)
+        return due
+
+    def _cancel(self, due: _Due) -> None:
+        due.watcher = None
+        if due.due:
+            self.ready.remove(due)
+            return
+        self._dead += 1
+        if self._dead > SWEEP_FLOOR and self._dead * 2 > len(self._heap):
+            self._heap[:] = [entry for entry in self._heap if entry.watcher is not None]
+            heapify(self._heap)
+            self._dead = 0
+
+    # -- callbacks ------------------------------------------------------------------------------
+
+    def run_callback(self, callback: Callable[..., Any], *args: Any) -> Callback:
+        """Make `callback(*args)` an entry."""
+        self._adopt_target(callback)
+        entry = Callback(callback, args, self.current_node())
+        self.ready.append(entry)
+        return entry
+
+    def run_callback_threadsafe(self, callback: Callable[..., Any], *args: Any) -> Callback | None:
+        if self.closed:
+            return None  # garbage of a simulation that is over
+        return self.run_callback(callback, *args)
+
+    # -- greenlets and whose they are -----------------------------------------------------------
+
+    def current_node(self) -> Node | None:
+        """On whose behalf the caller runs; None for the test itself."""
+        current: Any = getcurrent()
+        if isinstance(current, Worker):
+            node: Node | None = current.dispatcher.node  # type: ignore[attr-defined]
+            return node
+        if isinstance(current, VirtualHub):
+            return self.node
+        return self._owners.get(current)
+
+    def adopt(self, made: greenlet, node: Node | None) -> None:
+        """Keep a greenlet for as long as the simulation lasts, as one of `node`."""
+        adopted = self.adopted
+        if made in adopted:
+            return
+        if len(adopted) >= self._adopted_limit:
+            for dead in [other for other in adopted if other.dead]:
+                adopted.remove(dead)
+                self._owners.pop(dead, None)
+            self._adopted_limit = max(ADOPTED_FLOOR, 2 * len(adopted))
+        adopted.add(made)
+        if node is not None and not isinstance(made, Worker):
+            self._owners[made] = node
+
+    def _adopt_target(self, callback: Any) -> None:
+        """A greenlet that is to be started belongs to whoever starts it."""
+        target = getattr(callback, "__self__", None)
+        if isinstance(target, greenlet) and target not in self.adopted:
+            if target.parent is not None and not isinstance(target, VirtualHub):
+                self.adopt(target, self.current_node())
+
+    def is_crashed(self, made: greenlet) -> bool:
+        """Whether a greenlet belongs to a node that has crashed."""
+        node = self._owners.get(made)
+        return node is not None and node.crashed
+
+    def planned(self) -> list[TimerWatcher]:
+        """The timers that are started and not due."""
+        return [due.watcher for due in self._heap if due.watcher is not None]
+
+    # -- the rest of gevent's loop --------------------------------------------------------------
+
+    def async_(self, ref: bool = True, priority: int | None = None) -> AsyncWatcher:
+        return AsyncWatcher(self)
+
+    def idle(self, ref: bool = True, priority: int | None = None) -> IdleWatcher:
+        return IdleWatcher(self)
+
+    prepare = check = fork = async_
+
+    def io(self, fd: int, events: int, ref: bool = True, priority: int | None = None) -> NoReturn:
+        raise SimulationEscape(
+            "a real socket or file descriptor cannot be waited for in a simulation: connect systems"
+            " made by sim.system(name), or hand the actor something that stands for the other side"
+        )
+
+    def signal(self, signum: int, ref: bool = True, priority: int | None = None) -> NoReturn:
+        raise SimulationEscape(
+            "there are no signals in a simulation: call what the handler would, for instance"
+            " system.shutdown(), or sim.crash(name)"
+        )
+
+    def child(self, pid: int, trace: int = 0, ref: bool = True) -> NoReturn:
+        raise SimulationEscape(
+            "there are no processes in a simulation: sim.system(name) makes a node of its own"
+        )
+
+    def stat(self, path: str, *_: Any, **__: Any) -> NoReturn:
+        raise SimulationEscape(
+            "real files cannot be watched in a simulation: sim.disk(name) is the simulated disk"
+        )
+
+    def install_sigchld(self) -> None:
+        pass
+
+    reset_sigchld = reinit = ref = unref = install_sigchld
+
+    def closing_fd(self, fd: int) -> bool:
+        return False
+
+    def handle_error(self, context: Any, kind: Any, error: Any, trace: Any) -> None:
+        if kind is HubDestroyed:
+            raise error
+        handler = self.error_handler
+        if handler is not None:
+            handler.handle_error(context, kind, error, trace)
+
+    def debug(self) -> list[str]:
+        return [repr(self)]
+
+    def destroy(self) -> None:
+        self.closed = True
+        self.ready.clear()
+        self._heap.clear()
+
+    activecnt = pendingcnt = property(lambda self: len(self.ready) + len(self._heap))
+
+    def _format(self) -> str:
+        return f"virtual time {self.time:.6f}"
+
+    def __repr__(self) -> str:
+        return f"<VirtualLoop at {self.time:.6f} s, {len(self.ready)} ready>"
+
+
+class VirtualHub(Hub):
+    """The hub of a simulation's thread."""
+
+    def __init__(self, loop: VirtualLoop, on_error: Callable[[Any, BaseException], None]) -> None:
+        super().__init__(loop=loop)
+        self._on_error = on_error
+
+    def run(self) -> None:
+        loop: VirtualLoop = self.loop
+        loop.error_handler = self
+        while True:
+            loop.run()
+            gc.collect()  # what garbage would still wake
+            if not loop.ready:
+                self.parent.throw(Deadlock(describe_waiting(self)))
+
+    def switch(self) -> Any:
+        """Give control to the loop; a greenlet of a crashed node never gets it back."""
+        try:
+            value = super().switch()
+        except BaseException:
+            if self.loop is None or not self._crashed():
+                raise
+        else:
+            if not self._crashed():
+                return value
+        while True:
+            with suppress(BaseException):
+                super().switch()
+
+    def _crashed(self) -> bool:
+        node = self.loop.current_node()
+        return node is not None and node.crashed
+
+    def handle_error(self, context: Any, type: Any, value: Any, tb: Any) -> None:  # noqa: A002
+        if isinstance(value, Exception):
+            self._on_error(context, value)
+        super().handle_error(context, type, value, tb)
+
+    def _no_threads(self) -> NoReturn:
+        raise SimulationEscape(
+            "there is no thread pool in a simulation: offload() and name look-ups need real"
+            " threads; call the function directly, or hand the actor something in its place"
+        )
+
+    threadpool = property(_no_threads)
+    resolver = property(_no_threads)
+
+
+def describe_waiting(hub: VirtualHub) -> str:
+    """The text of a `Deadlock`: who waits, and where."""
+    lines = ["nothing is ready and no timer is set, but these wait:"]
+    lines.append(f"  the test itself, in {_place(hub.parent)}")
+    for waiting in sorted(hub.loop.adopted, key=_order):
+        if waiting.dead or waiting is hub or getattr(waiting, "gr_frame", None) is None:
+            continue
+        if not isinstance(waiting, Worker):
+            lines.append(f"  {_name_of(waiting)}, in {_place(waiting)}")
+        elif waiting.cell is not None:
+            cell = waiting.cell
+            asked = cell._asking
+            if asked is not None and asked.cell is not None:
+                lines.append(f"  actor {cell._host.name}{cell.path}, which asks {asked.cell.path}")
+            else:
+                lines.append(f"  actor {cell._host.name}{cell.path}, in {_place(waiting)}")
+    return "\n".join(lines)
+
+
+def _order(waiting: greenlet) -> tuple[str, str]:
+    cell = waiting.cell if isinstance(waiting, Worker) else None
+    return ("", _name_of(waiting)) if cell is None else (cell._host.name, cell.path)
+
+
+def _name_of(waiting: greenlet) -> str:
+    run = getattr(waiting, "_run", None)
+    return f"greenlet {getattr(run, '__qualname__', type(waiting).__name__)}"
+
+
+def _place(waiting: greenlet) -> str:
+    """Where the code of a user stands in a suspended greenlet."""
+    frame = waiting.gr_frame
+    while frame is not None and frame.f_back is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in ("gevent", "actorkit"):
+            break
+        frame = frame.f_back
+    if frame is None:
+        return "its own code"
+    code = frame.f_code
+    return f"{code.co_qualname} ({os.path.basename(code.co_filename)}:{frame.f_lineno})"
