@@ -16,7 +16,7 @@ from greenlet import greenlet
 
 from ..kernel import Cell, Dispatcher, Worker
 from ..kernel.dispatcher import STRIDE
-from ..timers import Timer, Timers, TimeoutWheel
+from ..timers import TimeoutWheel, Timer, Timers
 from .loop import AsyncWatcher, Callback, Node, TimerWatcher, VirtualLoop
 
 if TYPE_CHECKING:
@@ -49,19 +49,28 @@ class Turn:
 
 
 class NodeCallback(Callback):
-    """A callback of a node itself, which dies with it."""
+    """A callback of a node itself, which dies with it; `cause` is the log's number for it."""
 
-    __slots__ = ()
+    __slots__ = ("cause", "simulation")
+
+    if TYPE_CHECKING:
+        cause: int
+        simulation: Simulation
 
     def run(self, loop: VirtualLoop) -> None:
         if self.node is None or not self.node.crashed:
-            super().run(loop)
+            self.simulation.cause = self.cause
+            try:
+                super().run(loop)
+            finally:
+                self.simulation.cause = 0
 
 
 class NodeLoop:
     """The loop as one node sees it: what the node has planned is gone once it has crashed."""
 
-    def __init__(self, loop: VirtualLoop, node: Node) -> None:
+    def __init__(self, simulation: Simulation, loop: VirtualLoop, node: Node) -> None:
+        self._simulation = simulation
         self._loop = loop
         self._node = node
         self.now = loop.now
@@ -72,6 +81,8 @@ class NodeLoop:
 
     def run_callback(self, callback: Callable[..., Any], *args: Any) -> Callback:
         entry = NodeCallback(callback, args, self._node)
+        entry.simulation = self._simulation
+        entry.cause = self._simulation.current_cause()
         if not self._node.crashed:
             self._loop.ready.append(entry)
         return entry
@@ -174,7 +185,7 @@ class SimulatedDispatcher(Dispatcher):
         self.rate = 1.0
         super().__init__(hub, self.read_clock)
         if node is not None:
-            self.loop = NodeLoop(hub.loop, node)
+            self.loop = NodeLoop(simulation, hub.loop, node)
         self.timers = VirtualTimers(self)
         self.timeouts = TimeoutWheel(self.timers)
         self.random = simulation.random.random

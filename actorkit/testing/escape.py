@@ -166,7 +166,7 @@ _REPLACED: list[tuple[Any, str, Callable[[Any], Any]]] = [
     *(
         (random, name, _drawn(name, f"random.{name}"))
         for name, value in vars(random).items()
-        if getattr(value, "__self__", None) is random._inst  # type: ignore[attr-defined]
+        if getattr(value, "__self__", None) is random._inst
     ),
     (os, "urandom", _drawn("randbytes", "os.urandom")),
 ]

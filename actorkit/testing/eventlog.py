@@ -24,10 +24,12 @@ MAX_NESTING = 4
 class Event(NamedTuple):
     """One line of the log.
 
-    Kinds: "sent" (a message, by `actor` to `other`), "delivered" (`actor` begins its turn; the
-    cause is its "sent" or "timer"), "answered" (`actor` goes on with the answer of `other`),
-    "timer" (a timer of `actor` fired), "started", "stopped", "restarted", "failed", "dead letter",
-    "node up", "node down", "fault" (cut, crash, ...), "frames" (between nodes), "note".
+    Kinds: "sent" (a message, by `actor` to `other`), "arrived" (one for `actor` from another node;
+    the cause is the turn in which it was sent there), "timer" (one of `actor`'s timers fired),
+    "delivered" (`actor` begins the turn of a message; the cause is its "sent", "arrived" or
+    "timer"), "answered" (`actor` goes on with the answer of `other`), "started", "stopped",
+    "restarted", "failed", "dead letter", "overflow", "node up", "node down", "node silent", and
+    "fault" (what was done to the network or a node).
     """
 
     number: int  #: counts the lines from 1
@@ -35,7 +37,7 @@ class Event(NamedTuple):
     kind: str
     node: str  #: the system where it happened; "" for the test itself
     actor: str  #: a path, or "" outside of actors
-    other: str  #: the other side, as "node/path", where there is one
+    other: str  #: the other side, as "node/path", where there is one; "" for the test itself
     detail: str
     cause: int  #: the number of the event that led to it; 0 for the test itself
 
@@ -127,7 +129,8 @@ def describe(value: Any, nesting: int = 0) -> str:
     if fields is not None:
         shown = (f"{name}={describe(getattr(value, name, None), nesting + 1)}" for name in fields)
         return f"{kind.__qualname__}({', '.join(shown)})"
-    if kind.__repr__ is object.__repr__ or callable(value):
+    show: Any = kind.__repr__
+    if show is object.__repr__ or callable(value):
         return getattr(value, "__qualname__", kind.__qualname__)
     return _cut(repr(value), False) if _has_plain_repr(kind) else kind.__qualname__
 

@@ -26,7 +26,15 @@ from ..kernel import Worker
 from .choices import ChoiceSequence
 from .errors import Deadlock, SimulationEndless, SimulationEscape
 
-__all__ = ["MAX_STEPS", "MAX_TIME", "STEPS_PER_SLICE", "Callback", "Node", "VirtualHub", "VirtualLoop"]
+__all__ = [
+    "MAX_STEPS",
+    "MAX_TIME",
+    "STEPS_PER_SLICE",
+    "Callback",
+    "Node",
+    "VirtualHub",
+    "VirtualLoop",
+]
 
 #: Seconds within which two timers are due together, and their order is a choice.
 TIE = 1e-6
@@ -405,9 +413,13 @@ class VirtualLoop:
     def _adopt_target(self, callback: Any) -> None:
         """A greenlet that is to be started belongs to whoever starts it."""
         target = getattr(callback, "__self__", None)
-        if isinstance(target, greenlet) and target not in self.adopted:
-            if target.parent is not None and not isinstance(target, VirtualHub):
-                self.adopt(target, self.current_node())
+        if (
+            isinstance(target, greenlet)
+            and target not in self.adopted
+            and target.parent is not None
+            and not isinstance(target, VirtualHub)
+        ):
+            self.adopt(target, self.current_node())
 
     def is_crashed(self, made: greenlet) -> bool:
         """Whether a greenlet belongs to a node that has crashed."""
@@ -485,25 +497,29 @@ class VirtualLoop:
 class VirtualHub(Hub):
     """The hub of a simulation's thread."""
 
+    #: That of the systems which the test makes outside of any node.
+    actorkit_dispatcher: Any = None
+
     def __init__(self, loop: VirtualLoop, on_error: Callable[[Any, BaseException], None]) -> None:
-        super().__init__(loop=loop)
+        super().__init__(loop=loop)  # type: ignore[call-overload]  # any loop with run() will do
+        self.virtual = loop
         self._on_error = on_error
 
     def run(self) -> None:
-        loop: VirtualLoop = self.loop
+        loop = self.virtual
         loop.error_handler = self
         while True:
             loop.run()
             gc.collect()  # what garbage would still wake
             if not loop.ready:
-                self.parent.throw(Deadlock(describe_waiting(self)))
+                self.parent.throw(Deadlock(describe_waiting(self)))  # type: ignore[union-attr]
 
     def switch(self) -> Any:
         """Give control to the loop; a greenlet of a crashed node never gets it back."""
         try:
             value = super().switch()
         except BaseException:
-            if self.loop is None or not self._crashed():
+            if not self._crashed():
                 raise
         else:
             if not self._crashed():
@@ -513,7 +529,7 @@ class VirtualHub(Hub):
                 super().switch()
 
     def _crashed(self) -> bool:
-        node = self.loop.current_node()
+        node = self.virtual.current_node()
         return node is not None and node.crashed
 
     def handle_error(self, context: Any, type: Any, value: Any, tb: Any) -> None:  # noqa: A002
@@ -534,8 +550,10 @@ class VirtualHub(Hub):
 def describe_waiting(hub: VirtualHub) -> str:
     """The text of a `Deadlock`: who waits, and where."""
     lines = ["nothing is ready and no timer is set, but these wait:"]
-    lines.append(f"  the test itself, in {_place(hub.parent)}")
-    for waiting in sorted(hub.loop.adopted, key=_order):
+    main = hub.parent
+    assert main is not None
+    lines.append(f"  the test itself, in {_place(main)}")
+    for waiting in sorted(hub.virtual.adopted, key=_order):
         if waiting.dead or waiting is hub or getattr(waiting, "gr_frame", None) is None:
             continue
         if not isinstance(waiting, Worker):

@@ -26,6 +26,7 @@ from .errors import SimulationError
 from .escape import World, closed_world
 from .eventlog import EventLog, describe
 from .loop import Node, VirtualHub, VirtualLoop
+from .network import Network
 from .system import LOGGED, SimulatedSystem
 
 __all__ = ["Simulation"]
@@ -93,8 +94,12 @@ class Simulation:
         self.failures: list[ActorFailed] = []
         #: The living systems by name.
         self.systems: dict[str, SimulatedSystem] = {}
-        #: The log's number of what the hub is doing; the network sets it while it delivers.
+        #: The log's number of what the hub's present work goes back to.
         self.cause = 0
+        #: Whether that is something from another node.
+        self.arriving = False
+        #: What connects the nodes, and its faults.
+        self.network = Network(self)
         self._loop = VirtualLoop(self.choices)
         self._hub: VirtualHub | None = None
         self._nodes: dict[str, Node] = {}
@@ -108,7 +113,7 @@ class Simulation:
     # -- running --------------------------------------------------------------------------------
 
     def run(self, main: Callable[[Simulation], T]) -> T:
-        """Call `main(sim)` within the simulation; returns what it returns and raises what it raises.
+        """Call `main(sim)` within the simulation; returns what it returns, raises what it raises.
 
         The simulation ends with `main`, as a power cut ends a machine: what still runs then is
         dropped without running its `finally`. Leave `with sim.system(...)` blocks to stop in order.
@@ -181,7 +186,7 @@ class Simulation:
             _forget_locals(left)
         loop.adopted.clear()
         loop._owners.clear()
-        del hub.actorkit_dispatcher
+        hub.actorkit_dispatcher = None
         hub.destroy(destroy_loop=True)
 
     # -- the world ------------------------------------------------------------------------------
@@ -254,15 +259,19 @@ class Simulation:
         self._nodes[name].crashed = True
         if name in self._disks:
             self._disks[name].lose_unsynced()
+        self.network.node_crashed(name)
         self._drop_starts()
 
     def restart(self, name: str) -> SimulatedSystem:
         """Start the node `name` anew, crashing it first if it runs; only its disk remains."""
         if name not in self._made:
-            raise SimulationError(f"there has been no node {name!r}; sim.system({name!r}) makes one")
+            raise SimulationError(
+                f"there has been no node {name!r}; sim.system({name!r}) makes one"
+            )
         if name in self.systems:
             self.crash(name)
         self.note("fault", f"restart of {name}")
+        self.network.node_restarted(name)
         return self._made[name]()
 
     def disk(self, name: str) -> Disk:
@@ -311,11 +320,10 @@ class Simulation:
         """A message is on its way to `ref`."""
         node, actor, cause = self._place()
         target = f"{ref._host.name}{self._path(ref)}"
-        if kind == "timer":
+        if kind == "timer" or self.arriving:
+            kind = "arrived" if self.arriving else kind
             node, actor, target = ref._host.name, self._path(ref), ""
-        number = self.log.add(
-            self._loop.time, kind, node, actor, target, describe(message), cause
-        )
+        number = self.log.add(self._loop.time, kind, node, actor, target, describe(message), cause)
         self._letters.setdefault((ref, id(message)), []).append((number, message))
 
     def note_turn(self, dispatcher: SimulatedDispatcher, item: Any) -> None:
@@ -373,6 +381,10 @@ class Simulation:
         for kind in LOGGED:
             system.events.subscribe(kind, write)
 
+    def current_cause(self) -> int:
+        """The number of the line that what happens now goes back to."""
+        return self._place()[2] if self.logs else 0
+
     def _place(self) -> tuple[str, str, int]:
         """Node, path and current turn of whoever runs now."""
         current = getcurrent()
@@ -409,7 +421,9 @@ class Simulation:
         return path
 
     def __repr__(self) -> str:
-        return f"<Simulation seed={self.seed}, {self._loop.time:.6f} s, {len(self.choices)} choices>"
+        return (
+            f"<Simulation seed={self.seed}, {self._loop.time:.6f} s, {len(self.choices)} choices>"
+        )
 
 
 def _head(cell: Cell) -> Any:
@@ -428,16 +442,18 @@ def _head(cell: Cell) -> Any:
 
 
 def _forget_locals(suspended: greenlet) -> None:
-    """Let go of everything that the frames of a greenlet hold, which will never run again."""
+    """Let go of what the frames of a greenlet hold, which will never run again.
+
+    All but what they share with functions (cells): others may still look at it.
+    """
     frame = suspended.gr_frame
     while frame is not None:
-        if sys.version_info >= (3, 13):
-            for name in frame.f_locals:
-                frame.f_locals[name] = None
-        else:
-            names = frame.f_locals
-            for name in names:
+        names = frame.f_locals
+        shared = frame.f_code.co_cellvars
+        for name in frame.f_code.co_varnames:
+            if name in names and name not in shared:
                 names[name] = None
-            ctypes.pythonapi.PyFrame_LocalsToFast(ctypes.py_object(frame), ctypes.c_int(1))
+        if sys.version_info < (3, 13):  # a snapshot, to be written back
+            ctypes.pythonapi.PyFrame_LocalsToFast(ctypes.py_object(frame), ctypes.c_int(0))
             names.clear()
         frame = frame.f_back

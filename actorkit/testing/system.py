@@ -5,7 +5,7 @@ Its references write down what is sent, so that the log can say why something wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..events import (
@@ -29,6 +29,7 @@ from .dispatcher import SimulatedDispatcher
 from .eventlog import describe
 
 if TYPE_CHECKING:
+    from ..remote.link import Transport
     from .simulation import Simulation
 
 __all__ = ["SimulatedRef", "SimulatedSystem"]
@@ -86,6 +87,9 @@ class SimulatedSystem(ActorSystem):
 
     def _find_dispatcher(self) -> Dispatcher:
         return self._given
+
+    def _make_transport(self, on_message: Callable[[Any, list[Any]], None]) -> Transport:
+        return self.simulation.network.transport(self._given, on_message)
 
 
 #: How the events of a system are written down: the kind, and what is told of them.
