@@ -17,7 +17,7 @@ from greenlet import greenlet
 from ..kernel import Cell, Dispatcher, Worker
 from ..kernel.dispatcher import STRIDE
 from ..timers import TimeoutWheel, Timer, Timers
-from .loop import AsyncWatcher, Callback, Node, TimerWatcher, VirtualLoop
+from .loop import TIE, AsyncWatcher, Callback, Due, Node, TimerWatcher, VirtualLoop
 
 if TYPE_CHECKING:
     from .simulation import Simulation
@@ -117,46 +117,51 @@ class VirtualTimers(Timers):
         return self._live
 
     def at(self, when: float, action: Callable[[], None]) -> Timer:
-        dispatcher = self._dispatcher
         timer = VirtualTimer(self, when, action)
-        if not dispatcher.crashed:
+        if not self._dispatcher.crashed:
             self._live += 1
-            watcher = dispatcher.virtual.timer((when - self.clock()) / dispatcher.rate)
-            watcher.node = dispatcher.node
-            watcher.start(timer.fire)
-            timer.watcher = watcher
+            timer.plan()
         return timer
 
 
 class VirtualTimer(Timer):
     """One planned call of a node."""
 
-    __slots__ = ("watcher",)
+    __slots__ = ("_due",)
+
+    timers: VirtualTimers
 
     def __init__(self, timers: VirtualTimers, when: float, action: Callable[[], None]) -> None:
         super().__init__(timers, when, action)
-        self.watcher: TimerWatcher | None = None
+        self._due: Due | None = None
 
-    def fire(self) -> None:
-        timers: VirtualTimers = self.timers  # type: ignore[assignment]
-        action, self.action = self.action, None
-        if action is None or timers._dispatcher.crashed:
+    def plan(self) -> None:
+        dispatcher = self.timers._dispatcher
+        after = (self.when - dispatcher.read_clock()) / dispatcher.rate
+        self._due = dispatcher.virtual.plan(max(0.0, after), self._fire, dispatcher.node)
+
+    def _fire(self) -> None:
+        timers = self.timers
+        dispatcher = timers._dispatcher
+        action = self.action
+        if action is None or dispatcher.crashed:
             return
-        if timers.clock() < self.when:  # rounding, or the node's clock was set back
-            self.action = action
-            assert self.watcher is not None
-            self.watcher._after = max(1e-9, self.when - timers.clock())
-            self.watcher.start(self.fire)
+        now = dispatcher.read_clock()
+        if now < self.when:  # by rounding, or because the node's clock was set back
+            self._due = dispatcher.virtual.plan(
+                max(TIE, (self.when - now) / dispatcher.rate), self._fire, dispatcher.node
+            )
             return
+        self.action = None
         timers._live -= 1
         action()
 
     def cancel(self) -> None:
         if self.action is not None:
             self.action = None
-            self.timers._live -= 1  # type: ignore[attr-defined]
-            if self.watcher is not None:
-                self.watcher.stop()
+            self.timers._live -= 1
+            if self._due is not None:
+                self.timers._dispatcher.virtual.cancel(self._due)
 
 
 class NoWatchdog:

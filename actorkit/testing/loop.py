@@ -31,6 +31,7 @@ __all__ = [
     "MAX_TIME",
     "STEPS_PER_SLICE",
     "Callback",
+    "Due",
     "Node",
     "VirtualHub",
     "VirtualLoop",
@@ -45,6 +46,9 @@ SLICE = 0.001
 #: Virtual seconds, and entries, after which a run is given up as endless.
 MAX_TIME = 30 * 86400.0
 MAX_STEPS = 50_000_000
+
+#: Entries between two collections of garbage, the young and the older: by count, as all else.
+GC_YOUNG, GC_OLD = 20_000, 500_000
 
 #: Cancelled timers are swept out of the heap when there are more of them than this and than half.
 SWEEP_FLOOR = 64
@@ -113,7 +117,7 @@ class TimerWatcher:
         self.callback: Callable[..., Any] | None = None
         self.args: tuple[Any, ...] | None = None
         #: Its place in the heap, or among the ready; None when it is not started.
-        self._waiting: _Due | None = None
+        self._waiting: Due | None = None
 
     def start(self, callback: Callable[..., Any], *args: Any, update: bool = True) -> None:
         if not callable(callback):
@@ -122,7 +126,7 @@ class TimerWatcher:
         self.callback = callback
         self.args = args
         self.loop._adopt_target(callback)
-        self._waiting = self.loop._plan(self, self._after)
+        self._waiting = self.loop.plan(self._after, self.fire, self.node, self.priority)
 
     def again(self, callback: Callable[..., Any], *args: Any, update: bool = True) -> None:
         after, self._after = self._after, self._repeat or self._after
@@ -133,7 +137,7 @@ class TimerWatcher:
         self.callback = None
         self.args = None
         if self._waiting is not None:
-            self.loop._cancel(self._waiting)
+            self.loop.cancel(self._waiting)
             self._waiting = None
 
     close = stop
@@ -150,7 +154,9 @@ class TimerWatcher:
 
     def fire(self) -> None:
         callback, args = self.callback, self.args
-        self._waiting = self.loop._plan(self, self._repeat) if self._repeat else None
+        self._waiting = None
+        if self._repeat:
+            self._waiting = self.loop.plan(self._repeat, self.fire, self.node, self.priority)
         if callback is not None and args is not None:
             callback(*args)
 
@@ -161,28 +167,21 @@ class TimerWatcher:
         self.close()
 
 
-class _Due:
-    """A timer that is started: in the heap, or as an entry of the ready list."""
+class Due:
+    """A planned call: in the heap, and when its time has come an entry of the ready list."""
 
-    __slots__ = ("due", "order", "watcher", "when")
+    __slots__ = ("callback", "due", "node")
 
-    def __init__(self, when: float, order: tuple[int, int], watcher: TimerWatcher) -> None:
-        self.when = when
-        self.order = order
-        self.watcher: TimerWatcher | None = watcher
+    def __init__(self, callback: Callable[[], None], node: Node | None) -> None:
+        #: None once it is cancelled.
+        self.callback: Callable[[], None] | None = callback
+        self.node = node
         self.due = False
 
-    @property
-    def node(self) -> Node | None:
-        return None if self.watcher is None else self.watcher.node
-
     def run(self, loop: VirtualLoop) -> None:
-        watcher = self.watcher
-        if watcher is not None:
-            watcher.fire()
-
-    def __lt__(self, other: _Due) -> bool:
-        return (self.when, self.order) < (other.when, other.order)
+        callback, self.callback = self.callback, None
+        if callback is not None:
+            callback()
 
 
 class AsyncWatcher:
@@ -250,10 +249,11 @@ class VirtualLoop:
         self._owners: dict[greenlet, Node] = {}
         #: Virtual seconds since the beginning.
         self.time = 0.0
-        self._heap: list[_Due] = []
+        self._heap: list[tuple[float, int, int, Due]] = []
         self._dead = 0
         self._seq = count()
         self._steps_now = 0
+        self._collect_at = GC_YOUNG
 
     # -- running --------------------------------------------------------------------------------
 
@@ -263,7 +263,7 @@ class VirtualLoop:
         heap = self._heap
         choose = self.choices.choose
         while True:
-            if heap and heap[0].when <= self.time:
+            if heap and heap[0][0] <= self.time:
                 self._collect_due()
             if not ready:
                 if not heap:
@@ -276,6 +276,8 @@ class VirtualLoop:
             self._steps_now += 1
             if self._steps_now >= STEPS_PER_SLICE:
                 self._slow_down()
+            if self.iteration >= self._collect_at:
+                self._collect_garbage()
             self.node = entry.node
             try:
                 entry.run(self)
@@ -286,9 +288,9 @@ class VirtualLoop:
         """Move the timers that are due to the ready list; all at once are a tie."""
         heap = self._heap
         limit = self.time
-        while heap and heap[0].when <= limit:
-            due = heappop(heap)
-            if due.watcher is None:
+        while heap and heap[0][0] <= limit:
+            due = heappop(heap)[3]
+            if due.callback is None:
                 self._dead -= 1
             else:
                 due.due = True
@@ -297,25 +299,30 @@ class VirtualLoop:
     def _leap(self) -> None:
         """Nothing is ready: it is the time of the next timer, and of those in a tie with it."""
         heap = self._heap
-        while heap and heap[0].watcher is None:
+        while heap and heap[0][3].callback is None:
             heappop(heap)
             self._dead -= 1
         if not heap:
             return
-        until = heap[0].when + TIE
-        due = []
-        while heap and heap[0].when <= until:
-            entry = heappop(heap)
-            if entry.watcher is None:
-                self._dead -= 1
-            else:
-                entry.due = True
-                due.append(entry)
-        self.time = max(self.time, due[-1].when)
+        when, order, seq, due = heappop(heap)
+        due.due = True
+        if not heap or heap[0][0] > when + TIE:
+            self.ready.append(due)
+        else:
+            tie = [(order, seq, due)]
+            until = when + TIE
+            while heap and heap[0][0] <= until:
+                later, order, seq, due = heappop(heap)
+                if due.callback is None:
+                    self._dead -= 1
+                else:
+                    when = later
+                    due.due = True
+                    tie.append((order, seq, due))
+            self.ready.extend(due for _, _, due in sorted(tie))
+        if when > self.time:
+            self.time = when
         self._steps_now = 0
-        if len(due) > 1:
-            due.sort(key=lambda entry: entry.order)
-        self.ready += due
         if self.time > MAX_TIME:
             self.interrupted = SimulationEndless(
                 f"after {MAX_TIME:.0f} virtual seconds main has not returned: timers go on for"
@@ -332,6 +339,10 @@ class VirtualLoop:
                 f"after {MAX_STEPS} steps main has not returned: somebody is busy for ever"
             )
         self._check_interrupted()
+
+    def _collect_garbage(self) -> None:
+        self._collect_at += GC_YOUNG
+        gc.collect(1 if self.iteration % GC_OLD < GC_YOUNG else 0)
 
     def _check_interrupted(self) -> None:
         error, self.interrupted = self.interrupted, None
@@ -354,19 +365,25 @@ class VirtualLoop:
     ) -> TimerWatcher:
         return TimerWatcher(self, after, repeat, priority or 0, self.current_node())
 
-    def _plan(self, watcher: TimerWatcher, after: float) -> _Due:
-        due = _Due(self.time + after, (-watcher.priority, next(self._seq)), watcher)
-        heappush(self._heap, due)
+    def plan(
+        self, after: float, callback: Callable[[], None], node: Node | None, priority: int = 0
+    ) -> Due:
+        """Have `callback` called in `after` seconds, on behalf of `node`."""
+        due = Due(callback, node)
+        heappush(self._heap, (self.time + after, -priority, next(self._seq), due))
         return due
 
-    def _cancel(self, due: _Due) -> None:
-        due.watcher = None
+    def cancel(self, due: Due) -> None:
+        """Take a planned call back."""
+        if due.callback is None:
+            return
+        due.callback = None
         if due.due:
             self.ready.remove(due)
             return
         self._dead += 1
         if self._dead > SWEEP_FLOOR and self._dead * 2 > len(self._heap):
-            self._heap[:] = [entry for entry in self._heap if entry.watcher is not None]
+            self._heap[:] = [entry for entry in self._heap if entry[3].callback is not None]
             heapify(self._heap)
             self._dead = 0
 
@@ -427,8 +444,9 @@ class VirtualLoop:
         return node is not None and node.crashed
 
     def planned(self) -> list[TimerWatcher]:
-        """The timers that are started and not due."""
-        return [due.watcher for due in self._heap if due.watcher is not None]
+        """The timers of gevent that are started and not due."""
+        watchers = (getattr(entry[3].callback, "__self__", None) for entry in self._heap)
+        return [watcher for watcher in watchers if isinstance(watcher, TimerWatcher)]
 
     # -- the rest of gevent's loop --------------------------------------------------------------
 
@@ -484,6 +502,9 @@ class VirtualLoop:
         self.closed = True
         self.ready.clear()
         self._heap.clear()
+        self.adopted.clear()
+        self._owners.clear()
+        del self.choices
 
     activecnt = pendingcnt = property(lambda self: len(self.ready) + len(self._heap))
 

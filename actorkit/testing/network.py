@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .loop import Node, TimerWatcher
+from .loop import Due, Node
 
 if TYPE_CHECKING:
     from .dispatcher import SimulatedDispatcher
@@ -258,7 +259,7 @@ class Connection:
         self._flying: dict[bool, deque[tuple[list[bytes], int]]] = {True: deque(), False: deque()}
         self._arrives = {True: 0.0, False: 0.0}
         self._held: dict[bool, list[tuple[list[bytes], int]]] = {True: [], False: []}
-        self._silence: TimerWatcher | None = None
+        self._silence: Due | None = None
 
     def nodes(self) -> set[str]:
         return {self.caller.name} if self.called is None else {self.caller.name, self.called.name}
@@ -297,11 +298,9 @@ class Connection:
 
     def _later(
         self, seconds: float, target: SimulatedTransport | None, action: Any, *args: Any
-    ) -> TimerWatcher:
-        timer = self.caller.dispatcher.virtual.timer(seconds)
-        timer.node = None if target is None else target.node
-        timer.start(action, *args)
-        return timer
+    ) -> Due:
+        node = None if target is None else target.node
+        return self.caller.dispatcher.virtual.plan(seconds, partial(action, *args), node)
 
     def _arrive(self, dials: bool) -> None:
         """The next frames of one direction are there, whichever timer of a tie came first."""
@@ -344,7 +343,7 @@ class Connection:
         if cut and self._silence is None:
             self._silence = self._later(SILENCE, None, self.broke, "the connection was lost")
         elif not cut and self._silence is not None:
-            self._silence.stop()
+            self.caller.dispatcher.virtual.cancel(self._silence)
             self._silence = None
 
     def hung_up(self) -> None:
@@ -362,7 +361,7 @@ class Connection:
     def _end(self) -> None:
         self.broken = True
         if self._silence is not None:
-            self._silence.stop()
+            self.caller.dispatcher.virtual.cancel(self._silence)
         self._held = {True: [], False: []}
         if self in self.network._connections:
             self.network._connections.remove(self)

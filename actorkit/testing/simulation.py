@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextvars import copy_context
 from typing import Any, TypeVar
 
+from gevent import Greenlet
 from gevent._hub_local import get_hub_if_exists, set_hub
 from gevent.monkey import get_original
 from greenlet import getcurrent, greenlet
@@ -184,10 +185,9 @@ class Simulation:
         self._remains = [left for left in loop.adopted if not left.dead]
         for left in self._remains:
             _forget_locals(left)
-        loop.adopted.clear()
-        loop._owners.clear()
         hub.actorkit_dispatcher = None
         hub.destroy(destroy_loop=True)
+        del hub.virtual, hub._on_error
 
     # -- the world ------------------------------------------------------------------------------
 
@@ -446,6 +446,12 @@ def _forget_locals(suspended: greenlet) -> None:
 
     All but what they share with functions (cells): others may still look at it.
     """
+    if isinstance(suspended, Worker):
+        suspended.cell = suspended.envelope = suspended.guard = None
+        del suspended.dispatcher
+    elif isinstance(suspended, Greenlet):
+        suspended.kwargs.clear()
+        suspended._run = None  # type: ignore[attr-defined]
     frame = suspended.gr_frame
     while frame is not None:
         names = frame.f_locals
