@@ -6,6 +6,7 @@ from .choices import Choice, ChoiceSequence, Recorded, Seeded
 from .disk import Disk
 from .errors import Deadlock, SimulationEndless, SimulationError, SimulationEscape
 from .eventlog import Event, EventLog
+from .probe import Probe
 from .simulation import Simulation
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Disk",
     "Event",
     "EventLog",
+    "Probe",
     "Recorded",
     "Seeded",
     "Simulation",

@@ -26,6 +26,7 @@ from .dispatcher import SimulatedDispatcher
 from .errors import SimulationError
 from .escape import World, closed_world
 from .eventlog import EventLog, describe
+from .failures import Failures
 from .loop import Node, VirtualHub, VirtualLoop
 from .network import Network
 from .system import LOGGED, SimulatedSystem
@@ -91,8 +92,8 @@ class Simulation:
         self.random = DrawnRandom(self.choices)
         #: What happened, in order.
         self.log = EventLog()
-        #: The failures of actors.
-        self.failures: list[ActorFailed] = []
+        #: The failures of the actors of each system.
+        self.failures_by_system: list[Failures] = []
         #: The living systems by name.
         self.systems: dict[str, SimulatedSystem] = {}
         #: The log's number of what the hub's present work goes back to.
@@ -146,7 +147,7 @@ class Simulation:
                 gc.enable()
         if errors:
             error = errors.pop()
-            error.add_note(f"in the simulation with seed {self.seed}")
+            error.add_note(f"in the simulation with seed {self.seed}: Simulation(seed={self.seed})")
             try:
                 raise error
             finally:
@@ -188,6 +189,11 @@ class Simulation:
         hub.actorkit_dispatcher = None
         hub.destroy(destroy_loop=True)
         del hub.virtual, hub._on_error
+
+    @property
+    def failures(self) -> list[ActorFailed]:
+        """The failures of actors that no probe has expected."""
+        return [failure for failures in self.failures_by_system for failure in failures.unexpected]
 
     # -- the world ------------------------------------------------------------------------------
 
@@ -367,7 +373,7 @@ class Simulation:
             self.note("failed", describe(error))
 
     def _subscribe(self, system: SimulatedSystem) -> None:
-        system.events.subscribe(ActorFailed, self.failures.append)
+        self.failures_by_system.append(Failures.of(system))
         if not self.logs:
             return
 
