@@ -1,8 +1,8 @@
 """Keeps a simulation from the real world: what cannot be replayed raises at the call.
 
-Sockets, threads, processes and real sleeps are refused by an audit hook of the interpreter, which
-sees them whoever calls. The clock and the random numbers of the standard library are refused, or
-virtual by choice, through replacements that look at the calling thread. Used by `Simulation.run`.
+Sockets and processes are refused by an audit hook of the interpreter, which sees them whoever
+calls. Threads, the clock and the random numbers of the standard library are refused, or virtual by
+choice, through replacements that look at the calling thread. Used by `Simulation.run`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import random
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import gevent
 from gevent.monkey import get_original
 
 from .errors import SimulationEscape
@@ -48,9 +50,6 @@ _REFUSED = {
     "os.system": _PROCESSES,
     "os.exec": _PROCESSES,
     "os.kill": "real signals do not exist in a simulation: use sim.crash(name), or stop the actor",
-    "_thread.start_new_thread": _THREADS,
-    "_thread.start_joinable_thread": _THREADS,
-    "time.sleep": "time.sleep would stop the simulation: use gevent.sleep, which is virtual here",
 }
 
 #: Modules that only stamp what they write; they get real time where others are refused.
@@ -146,6 +145,27 @@ def _drawn(method: str, shown: str) -> Callable[[Any], Any]:
     return make
 
 
+def _no_thread(original: Callable[..., Any]) -> Callable[..., Any]:
+    def start(*args: Any, **kwargs: Any) -> Any:
+        if get_ident() in _worlds:
+            raise SimulationEscape(_THREADS)
+        return original(*args, **kwargs)
+
+    return start
+
+
+def _sleep(original: Callable[[float], None]) -> Callable[[float], None]:
+    def sleep(seconds: float) -> None:
+        world = _worlds.get(get_ident())
+        if world is not None and not world.patch_time and original is not gevent.sleep:
+            raise SimulationEscape(
+                "time.sleep() is real: use gevent.sleep, or Simulation(..., patch_time=True)"
+            )
+        (original if world is None else gevent.sleep)(seconds)
+
+    return sleep
+
+
 def _caller() -> str:
     """The package of whoever called a replacement."""
     name: str = sys._getframe(2).f_globals.get("__name__", "")
@@ -169,4 +189,10 @@ _REPLACED: list[tuple[Any, str, Callable[[Any], Any]]] = [
         if getattr(value, "__self__", None) is random._inst
     ),
     (os, "urandom", _drawn("randbytes", "os.urandom")),
+    (time, "sleep", _sleep),
+    *(
+        (threading, name, _no_thread)
+        for name in ("_start_new_thread", "_start_joinable_thread")
+        if hasattr(threading, name)
+    ),
 ]

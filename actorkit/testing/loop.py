@@ -211,16 +211,24 @@ class AsyncWatcher:
     def active(self) -> bool:
         return self.callback is not None
 
+    def __enter__(self) -> AsyncWatcher:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
     pending = False
     ref = True
 
 
 class IdleWatcher(AsyncWatcher):
-    """Calls back once everything that is ready now has had its turn, more or less."""
+    """Calls back once nothing else is ready, before the time leaps."""
+
+    priority = 0
 
     def start(self, callback: Callable[..., Any], *args: Any) -> None:
         super().start(callback, *args)
-        self.send()
+        self._loop.idlers.append(self)
 
 
 class VirtualLoop:
@@ -236,6 +244,8 @@ class VirtualLoop:
         self.error_handler: Any = None
         #: Everything that could run now, in the order in which it became ready.
         self.ready: list[Any] = []
+        #: Watchers that wait until nothing is ready.
+        self.idlers: list[IdleWatcher] = []
         #: Steps made: entries that ran.
         self.iteration = 0
         #: On whose behalf the hub runs a callback now.
@@ -266,6 +276,11 @@ class VirtualLoop:
             if heap and heap[0][0] <= self.time:
                 self._collect_due()
             if not ready:
+                if self.idlers:
+                    idlers, self.idlers = self.idlers, []
+                    for watcher in idlers:
+                        watcher.send()
+                    continue
                 if not heap:
                     return
                 self._leap()
