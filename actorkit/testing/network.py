@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .loop import Due, Node
+from .loop import TIE, Due, Node
 
 if TYPE_CHECKING:
     from .dispatcher import SimulatedDispatcher
@@ -215,7 +215,7 @@ class SimulatedTransport:
             if connection.caller is self:
                 connection.dialer.close()
             elif connection.called is self:
-                connection.broke("the connection was lost", after=0.0)
+                connection.left()
 
 
 class SimulatedWire:
@@ -313,7 +313,7 @@ class Connection:
         wire = self.acceptor if dials else self.dialer
         if (
             target.node.crashed
-            or (self.broken and not self._hung_up)
+            or (self.broken and not (self._hung_up and dials))
             or (wire.closed and not dials)
         ):
             return
@@ -350,6 +350,13 @@ class Connection:
         """The side that dialled has closed its socket; what it sent before still arrives."""
         self._hung_up = True
         self._end()
+
+    def left(self) -> None:
+        """The side that listens closes its socket; what it sent before still arrives."""
+        now = self.caller.dispatcher.virtual.time
+        self.acceptor.closed = True
+        reason = "the connection was lost"
+        self._later(max(0.0, self._arrives[False] - now) + 2 * TIE, None, self.broke, reason)
 
     def broke(self, reason: str, after: float = 0.0) -> None:
         """The connection is over; the side that dialled is told, the other learns when it sends."""
