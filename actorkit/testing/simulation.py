@@ -94,8 +94,7 @@ class Simulation:
         self.log = EventLog()
         #: The failures of the actors of each system.
         self.failures_by_system: list[Failures] = []
-        #: The living systems by name.
-        self.systems: dict[str, SimulatedSystem] = {}
+        self._systems: dict[str, SimulatedSystem] = {}
         #: The log's number of what the hub's present work goes back to.
         self.cause = 0
         #: Whether that is something from another node.
@@ -195,6 +194,11 @@ class Simulation:
         """The failures of actors that no probe has expected."""
         return [failure for failures in self.failures_by_system for failure in failures.unexpected]
 
+    @property
+    def systems(self) -> dict[str, SimulatedSystem]:
+        """The systems that run now, by name."""
+        return {name: each for name, each in self._systems.items() if not each.terminated}
+
     # -- the world ------------------------------------------------------------------------------
 
     def time(self) -> float:
@@ -219,7 +223,7 @@ class Simulation:
         if living is not None:
             return living
         if name in self._made:
-            raise SimulationError(f"{name!r} has crashed; sim.restart({name!r}) starts it anew")
+            raise SimulationError(f"{name!r} runs no more; sim.restart({name!r}) starts it anew")
         self._check_running()
 
         def make() -> SimulatedSystem:
@@ -241,16 +245,11 @@ class Simulation:
         dispatcher = SimulatedDispatcher(self, self._hub, node)
         dispatcher.set_clock(*self._clocks.get(name, (0.0, 1.0)))
         system = SimulatedSystem(self, dispatcher, name, listen, spawnable, config)
-        self.systems[name] = system
+        self._systems[name] = system
         self._subscribe(system)
-        system._root.rawlink(lambda _: self._ended(system))
         if boot is not None:
             boot(system)
         return system
-
-    def _ended(self, system: SimulatedSystem) -> None:
-        if self.systems.get(system.name) is system:
-            del self.systems[system.name]
 
     def crash(self, name: str) -> None:
         """Cut the power of node `name`: nothing of it runs any more, no `on_stop`, no `finally`.
@@ -258,9 +257,9 @@ class Simulation:
         What its disk has not synced is lost. Others learn of it as they would of a real one: by
         silence.
         """
-        system = self.systems.pop(name, None)
-        if system is None:
+        if name not in self.systems:
             raise SimulationError(f"no node {name!r} is running")
+        del self._systems[name]
         self.note("fault", f"crash of {name}")
         self._nodes[name].crashed = True
         if name in self._disks:
