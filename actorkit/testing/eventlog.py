@@ -72,6 +72,11 @@ class EventLog:
         rows.append((len(rows) + 1, time, kind, node, actor, other, detail, cause))
         return len(rows)
 
+    def detail(self, number: int) -> str:
+        """The `detail` of a line by its number."""
+        detail: str = self._rows[number - 1][6]
+        return detail
+
     def __len__(self) -> int:
         return len(self._rows)
 
@@ -143,7 +148,9 @@ def _has_plain_repr(kind: type[Any]) -> bool:
 
 
 def _items(values: Any, nesting: int) -> str:
-    return ", ".join(describe(item, nesting + 1) for item in values[:MAX_ITEMS]) + _more(values)
+    if len(values) > MAX_ITEMS:
+        return ", ".join([describe(item, nesting + 1) for item in values[:MAX_ITEMS]]) + ", ..."
+    return ", ".join([describe(item, nesting + 1) for item in values])
 
 
 def _more(values: Any) -> str:

@@ -81,11 +81,12 @@ class Callback:
     def run(self, loop: VirtualLoop) -> None:
         callback, args = self.callback, self.args
         self.callback = None
-        if callback is not None and args is not None:
-            try:
-                callback(*args)
-            finally:
-                self.args = None
+        if callback is None or args is None or loop.refuses(callback):
+            return
+        try:
+            callback(*args)
+        finally:
+            self.args = None
 
     def stop(self) -> None:
         self.callback = None
@@ -157,7 +158,7 @@ class TimerWatcher:
         self._waiting = None
         if self._repeat:
             self._waiting = self.loop.plan(self._repeat, self.fire, self.node, self.priority)
-        if callback is not None and args is not None:
+        if callback is not None and args is not None and not self.loop.refuses(callback):
             callback(*args)
 
     def __enter__(self) -> TimerWatcher:
@@ -251,6 +252,8 @@ class VirtualLoop:
         #: On whose behalf the hub runs a callback now.
         self.node: Node | None = None
         self.closed = False
+        #: Whether any node has crashed: whether greenlets must be asked for theirs.
+        self.has_crashes = False
         #: Raised in the main greenlet at the next step, from another thread.
         self.interrupted: BaseException | None = None
         #: Every greenlet that has run here, lest one be collected: that would run its `finally`.
@@ -453,15 +456,13 @@ class VirtualLoop:
         ):
             self.adopt(target, self.current_node())
 
-    def is_crashed(self, made: greenlet) -> bool:
-        """Whether a greenlet belongs to a node that has crashed."""
-        node = self._owners.get(made)
+    def refuses(self, callback: Any) -> bool:
+        """Whether this would run a greenlet of a crashed node: one that has not begun, perhaps."""
+        if not self.has_crashes:
+            return False
+        target = getattr(callback, "__self__", None)
+        node = self._owners.get(target) if isinstance(target, greenlet) else None
         return node is not None and node.crashed
-
-    def planned(self) -> list[TimerWatcher]:
-        """The timers of gevent that are started and not due."""
-        watchers = (getattr(entry[3].callback, "__self__", None) for entry in self._heap)
-        return [watcher for watcher in watchers if isinstance(watcher, TimerWatcher)]
 
     # -- the rest of gevent's loop --------------------------------------------------------------
 
@@ -555,10 +556,10 @@ class VirtualHub(Hub):
         try:
             value = super().switch()
         except BaseException:
-            if not self._crashed():
+            if not (self.virtual.has_crashes and self._crashed()):
                 raise
         else:
-            if not self._crashed():
+            if not (self.virtual.has_crashes and self._crashed()):
                 return value
         while True:
             with suppress(BaseException):

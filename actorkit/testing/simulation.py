@@ -264,8 +264,8 @@ class Simulation:
         self._nodes[name].crashed = True
         if name in self._disks:
             self._disks[name].lose_unsynced()
+        self._loop.has_crashes = True
         self.network.node_crashed(name)
-        self._drop_starts()
 
     def restart(self, name: str) -> SimulatedSystem:
         """Start the node `name` anew, crashing it first if it runs; only its disk remains."""
@@ -306,13 +306,6 @@ class Simulation:
         if self._hub is None or get_hub_if_exists() is not self._hub:
             raise SimulationError("this works only within Simulation.run(main)")
 
-    def _drop_starts(self) -> None:
-        """Greenlets of crashed nodes that have not begun do not begin."""
-        for entry in [*self._loop.ready, *self._loop.planned()]:
-            begins = getattr(getattr(entry, "callback", None), "__self__", None)
-            if isinstance(begins, greenlet) and self._loop.is_crashed(begins):
-                entry.stop()
-
     # -- the log --------------------------------------------------------------------------------
 
     def note(self, kind: str, detail: str) -> int:
@@ -342,14 +335,10 @@ class Simulation:
             if type(message) is Envelope:
                 message = message.message
             cause = self._cause_of(item, message)
+            detail = self.log.detail(cause) if cause else describe(message)
+            place = item._host.name, self._path(item)
             dispatcher.turns[item] = self.log.add(
-                self._loop.time,
-                "delivered",
-                item._host.name,
-                self._path(item),
-                "",
-                describe(message),
-                cause,
+                self._loop.time, "delivered", *place, "", detail, cause
             )
         elif type(item) is Envelope and item.cell is not None and item.greenlet is not None:
             asker = getattr(item.greenlet, "cell", None)
