@@ -26,7 +26,7 @@ class Groups:
     def __init__(self, system: ActorSystem) -> None:
         self._system = system
         self._members: dict[str, dict[ActorRef[Any], None]] = {}
-        self._joined: dict[ActorRef[Any], set[str]] = {}
+        self._joined: dict[ActorRef[Any], dict[str, None]] = {}
         #: What other nodes have told: for each group, who joined at which node.
         self._elsewhere: dict[str, dict[tuple[Any, ActorRef[Any]], None]] = {}
         #: Tells the other nodes that `ref` has "joined" or "left"; set while there are any.
@@ -38,10 +38,10 @@ class Groups:
             raise ValueError(f"a group's name is a non-empty str, not {group!r}")
         joined = self._joined.get(ref)
         if joined is None:
-            joined = self._joined[ref] = set()
+            joined = self._joined[ref] = {}
             ref.rawlink(self._ended)
         if group not in joined:
-            joined.add(group)
+            joined[group] = None
             self._members.setdefault(group, {})[ref] = None
             self.announce("joined", group, ref)
 
@@ -50,7 +50,7 @@ class Groups:
         joined = self._joined.get(ref)
         if joined is None or group not in joined:
             return
-        joined.remove(group)
+        del joined[group]
         if not joined:
             del self._joined[ref]
             ref.unlink(self._ended)

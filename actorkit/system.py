@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from weakref import WeakSet
 
 import gevent
 from greenlet import getcurrent
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from .remote.node import Network, Node
     from .remote.security import Curve, Insecure
 
-__all__ = ["ActorSystem", "check_system_name"]
+__all__ = ["ActorSystem", "check_system_name", "systems"]
 
 A = TypeVar("A", bound=Actor)
 
@@ -82,7 +83,7 @@ class ActorSystem:
         #: Answers that came second, or after their asker had gone; they were dropped.
         self.late_answers = 0
         self.stopping = False
-        self._dispatcher = Dispatcher.current()
+        self._dispatcher = self._find_dispatcher()
         self._root: LocalRef[Guardian] = LocalRef(
             self, self._dispatcher, None, _spec(Guardian, "temporary", 5.0, None), "", 0, (), None
         )
@@ -94,6 +95,7 @@ class ActorSystem:
         self._watchdog = Watchdog.of(self._dispatcher)
         self._watchdog.start()
         self._root.rawlink(self._ended)
+        systems.add(self)
         self._security = security
         self._spawnable = tuple(spawnable)
         self._network: Network | None = None
@@ -275,6 +277,9 @@ class ActorSystem:
 
     cell_type: ClassVar[type[Cell]] = LocalRef
 
+    def _find_dispatcher(self) -> Dispatcher:
+        return Dispatcher.current()
+
     def _spawn(
         self,
         parent: Cell,
@@ -350,6 +355,10 @@ class ActorSystem:
         self._close_network()
         self.stopping = True
         self._watchdog.stop()
+
+
+#: Every system of this process that is not garbage, for tools that look at all of them.
+systems: WeakSet[ActorSystem] = WeakSet()
 
 
 def _spec(cls: type[Actor], restart: str, shutdown: float, inbox: Inbox | None) -> Spec:

@@ -42,9 +42,10 @@ import random
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import gevent.timeout
 from gevent import get_hub
@@ -101,7 +102,7 @@ class Worker(greenlet):
         ready = dispatcher.ready
         spare = dispatcher.spare
         popleft = ready.popleft
-        left = STRIDE
+        left = dispatcher.stride
         context = self.gr_context = Context()
         while True:
             if left <= 0:
@@ -253,6 +254,11 @@ vars(gevent.timeout)["getcurrent"] = _current_or_guard
 class Dispatcher:
     """Runs the cells of one hub. `Dispatcher.current()` is that of the calling thread."""
 
+    #: The most messages of one cell in one turn; a simulation takes one at a time.
+    stride: ClassVar[int] = STRIDE
+    #: The uids of its cells.
+    uids: Iterator[int] = count(1)
+
     def __init__(self, hub: Any, clock: Callable[[], float] = time.monotonic) -> None:
         self.hub = hub
         self.loop = hub.loop
@@ -307,6 +313,10 @@ class Dispatcher:
     def forked(self) -> bool:
         """Whether this is the copy of a parent process's dispatcher."""
         return self.thread == _FORKED
+
+    def token(self, size: int) -> bytes:
+        """Random bytes, to name incarnations and sessions by."""
+        return os.urandom(size)
 
     def run_here_or_there(self, function: Callable[..., Any], *args: Any) -> None:
         """Call `function` now, or from the hub when this is another thread (as gc may choose)."""

@@ -19,7 +19,6 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import count
 from typing import Any
 
 from gevent import Greenlet, GreenletExit
@@ -37,7 +36,7 @@ from ..messages import IdleTimeout, Reason, Terminated
 from ..supervision import History
 from ..timers import Timer
 from .cell import RUNNING, STOPPED, Cell, State
-from .dispatcher import STRIDE, Dispatcher, Worker, own_worker
+from .dispatcher import Dispatcher, Worker, own_worker
 from .envelope import EMPTY, Envelope
 from .reader import Reader, close_question
 from .spawn import make_instance
@@ -52,8 +51,6 @@ KILL_GRACE = 1.0
 ENDS_AT_ONCE = 8
 
 ABNORMAL = (Reason.FAILED, Reason.KILLED, Reason.NODE_LOST)
-
-_uids = count(1)
 
 
 class Life:
@@ -182,7 +179,7 @@ class Life:
         cell = self.cell
         worker.cell = cell
         dispatcher = cell._dispatcher
-        for _ in range(STRIDE):
+        for _ in range(dispatcher.stride):
             if self.signals:
                 self.signals.pop(0)()
             elif cell._state is RUNNING and cell._handler is None:

@@ -5,7 +5,6 @@ Used by the system (`spawn`) and by restarts (`make_instance`).
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Any
 
 from ..errors import NameTaken, SystemStopped
@@ -16,8 +15,6 @@ from .dispatcher import Dispatcher, get_ident
 from .inbox import Box
 
 __all__ = ["make_instance", "spawn"]
-
-_uids = count(1)
 
 
 def spawn(
@@ -41,7 +38,7 @@ def spawn(
     siblings = (parent._get_life() if life is None else life).children
     if life is not None and life.farewell:
         raise SystemStopped(f"{parent.path} is ending; start children before on_stop")
-    uid = next(_uids)
+    uid = next(dispatcher.uids)
     key: str | int = uid
     if name is not None:
         if name in siblings:

@@ -8,7 +8,6 @@ service.py's.
 from __future__ import annotations
 
 import inspect
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -167,7 +166,7 @@ class Network:
 
     def token(self) -> str:
         """A random text that no other program has: an incarnation, a session."""
-        return os.urandom(8).hex()
+        return self.dispatcher.token(8).hex()
 
     # -- listening and connecting ---------------------------------------------------------------
 

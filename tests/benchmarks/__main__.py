@@ -110,13 +110,19 @@ def table(rows: list[tuple[Case, Runs]], peers: list[str]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("suite", choices=list(CASES), help="which cases")
+    parser.add_argument("suite", choices=[*CASES, "simulation"], help="which cases")
     parser.add_argument("--only", help="names of cases, with commas between")
     parser.add_argument("--peers", help="which peers, with commas between")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a tenth of the work")
     parser.add_argument("--json", type=Path, help="write the figures of all repeats too")
     options = parser.parse_args()
+    if options.suite == "simulation":
+        from . import simulation
+
+        print(machine())
+        simulation.main(options.repeats, options.quick)
+        return
     cases = CASES[options.suite]
     if options.only:
         names = options.only.split(",")
