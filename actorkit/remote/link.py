@@ -130,7 +130,7 @@ class Association:
     `on_records(records, buffers)` gets what comes in; `on_end(association, reason, again)` is
     called once, with the reason in words and whether it makes sense to connect anew.
     `repair(records, buffers)` mends records that msgpack does not take as they are;
-    `on_unsendable(head, body, text)` gets a record that the other side would not take.
+    `on_unsent(records, buffers, text)` gets what is known not to have been sent, and why.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Association:
         on_records: Callable[[list[Any], list[Any]], None],
         on_end: Callable[[Association, str, bool], None],
         repair: Callable[[list[Any], list[Any]], list[Any]] = lambda records, buffers: records,
-        on_unsendable: Callable[[int, Any, str], None] = lambda head, body, text: None,
+        on_unsent: Callable[[list[Any], list[Any], str], None] = lambda *unsent: None,
     ) -> None:
         self.alive = True
         #: Whether senders should wait for acknowledgements.
@@ -158,7 +158,7 @@ class Association:
         self._on_records = on_records
         self._on_end = on_end
         self._repair = repair
-        self._on_unsendable = on_unsendable
+        self._on_unsent = on_unsent
         self._sequence = Sequence()
         self._window = Window()
         self._acked = 0
@@ -245,29 +245,27 @@ class Association:
         window = self._window
         window.sent(seq, len(records) // 2, len(data) + sum(len(buffer) for buffer in buffers))
         self.full = window.full
-        self._send([data, *buffers])
+        try:
+            self.wire.send([data, *buffers])
+        except OSError as error:
+            self._records, self.buffers = records, buffers
+            self.end(f"the connection broke: {error}", tell=False)
         if window.bytes > MAX_UNREAD_BYTES:
             self.end("the other side does not read what it asked for")
 
     def _send_in_parts(self, records: list[Any], buffers: list[Any]) -> None:
         """More than the other side takes in one frame: halves of it, down to single records."""
         if len(records) == 2:
-            head, body = records
-            self._on_unsendable(
-                head, body, f"larger than the {self.frame} bytes that the other node takes"
+            text = (
+                f"larger than the {self.frame:,} bytes that the other node takes; send it in parts"
             )
+            self._on_unsent(records, buffers, text)
             return
         middle = len(records) // 4 * 2
         for part in (records[:middle], records[middle:]):
             if self.alive:
                 # A record may name a buffer by its place, so each part has all of them.
                 self._send_batch(part, buffers)
-
-    def _send(self, frames: list[Any]) -> None:
-        try:
-            self.wire.send(frames)
-        except OSError as error:
-            self.end(f"the connection broke: {error}", tell=False)
 
     # -- in -------------------------------------------------------------------------------------
 
@@ -335,3 +333,6 @@ class Association:
         self.wire.close()
         self._let_senders_go()
         self._on_end(self, reason, again)
+        if self._records:
+            self._on_unsent(self._records, self.buffers, reason)
+            self._records, self.buffers = [], []

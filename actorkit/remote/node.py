@@ -365,7 +365,7 @@ class Network:
             peer.take,
             lambda association, reason, again: self._ended(peer, reason, again),
             peer.repair,
-            peer.unsendable,
+            peer.unsent,
         )
         self._latest[node.name] = node.key
         node.peer = self.peers[node.key] = self._wires[wire] = peer

@@ -208,30 +208,36 @@ class Peer:
         mended: list[Any] = []
         for head, body in zip(records[::2], records[1::2], strict=True):
             code = head if head >= 0 else -head - 1
-            asks = head >= 0 and head & ASK
-            content = body[1] if asks else body
-            if code & KIND == MESSAGE:
-                content = self.forms.restore(content)
             if code & KIND in (PLAIN, TUPLE, MESSAGE):
+                content = self.network.codec.pack(self._content(head, body, buffers), buffers)
                 code = code & ~KIND | PACKED
-                content = self.network.codec.pack(content, buffers)
-            mended += [
-                code if head >= 0 else -code - 1,
-                (body[0], content) if asks else content,
-            ]
+                head = code if head >= 0 else -code - 1
+                body = (body[0], content) if head >= 0 and head & ASK else content
+            mended += [head, body]
         return mended
 
-    def unsendable(self, head: int, body: Any, text: str) -> None:
-        """A record turned out to be more than the other side takes."""
-        self.network.counters["too_large_to_send"] += 1
-        error = CodecError(f"the message is {text}; send it in parts")
-        if head < 0:
-            self.reply((-head - 1) >> 3, None, error)
-        elif head & ASK:
-            self._settle(body[0], None, error)
-        else:
-            ref = self.network.ref_of(self.node, head >> 4, "")
-            self.network.system.events.publish(DeadLetter(body, ref, str(error)))
+    def _content(self, head: int, body: Any, buffers: list[Any]) -> Any:
+        """The value in a record that was made here."""
+        if head >= 0 and head & ASK:
+            body = body[1]
+        kind = (head if head >= 0 else -head - 1) & KIND
+        if kind == MESSAGE:
+            return self.forms.restore(body)
+        return self.network.codec.unpack(body, buffers) if kind in (PACKED, ERROR) else body
+
+    def unsent(self, records: list[Any], buffers: list[Any], text: str) -> None:
+        """These records have not left: tell whoever must know."""
+        events = self.network.system.events
+        self.network.counters["unsent"] += len(records) // 2
+        for head, body in zip(records[::2], records[1::2], strict=True):
+            if head < 0:
+                if self.association.alive:
+                    self.reply((-head - 1) >> 3, None, CodecError(f"the answer is {text}"))
+            elif head & ASK:
+                self._settle(body[0], None, CodecError(f"the question is {text}"))
+            elif head >> 4 and events.wants(DeadLetter):
+                ref = self.network.ref_of(self.node, head >> 4, "")
+                events.publish(DeadLetter(self._content(head, body, buffers), ref, text))
 
     def _wait_for_room(self, deadline: float | None = None) -> bool:
         network = self.network

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import gevent
+import numpy
 import pytest
 import structlog
 import zmq
@@ -805,3 +806,17 @@ def test_a_peer_that_was_refused_is_cut_off_after_it_was_told(pair: Pair) -> Non
     assert pair.ref.ask("alive") == "alive"
     assert pair.alpha.counters["handshakes_refused"] == 1
     raw.close()
+
+
+def test_what_had_not_left_when_the_connection_broke_is_a_dead_letter(pair: Pair) -> None:
+    (peer,) = pair.beta._network.peers.values()  # type: ignore[union-attr]
+    told = [1, ("a", 2), Said("ada", "hi"), [[3]], "x" * 10_000, numpy.arange(20_000).tobytes()]
+    for value in told:
+        pair.ref.tell(value)
+    asked = pair.ref.ask_nowait("question")
+    peer.association.end("a test", tell=False)
+    with pytest.raises(NodeLost, match="a test"):
+        asked.get(timeout=1)
+    letters = [event for event in pair.events if isinstance(event, DeadLetter)]
+    assert [letter.message for letter in letters] == told
+    assert {letter.ref for letter in letters} == {pair.ref}
