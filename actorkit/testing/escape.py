@@ -68,6 +68,7 @@ class World:
 
 #: The worlds of the threads in which a simulation runs.
 _worlds: dict[int, World] = {}
+_lock = get_original("_thread", "allocate_lock")()
 _originals: list[tuple[Any, str, Any]] = []
 _hooked = False
 
@@ -76,19 +77,21 @@ _hooked = False
 def closed_world(world: World) -> Iterator[None]:
     """Within the block the calling thread is cut off from the real world."""
     global _hooked
-    if not _hooked:
-        _hooked = True
-        sys.addaudithook(_audit)
-    if not _worlds:
-        _replace()
     ident = get_ident()
-    _worlds[ident] = world
+    with _lock:
+        if not _hooked:
+            _hooked = True
+            sys.addaudithook(_audit)
+        if not _worlds:
+            _replace()
+        _worlds[ident] = world
     try:
         yield
     finally:
-        del _worlds[ident]
-        if not _worlds:
-            _restore()
+        with _lock:
+            del _worlds[ident]
+            if not _worlds:
+                _restore()
 
 
 def _audit(event: str, args: tuple[Any, ...]) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import random
+import signal
 import subprocess
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -323,6 +327,26 @@ def test_nothing_runs_any_more_once_main_has_returned() -> None:
     assert ran == []
 
 
+def test_a_simulation_that_is_over_leaves_nothing_of_its_systems() -> None:
+    class Blocks(Actor):
+        def receive(self, message: Any) -> None:
+            gevent.sleep(1000)
+
+    def main(sim: Simulation) -> None:
+        for name in "ab":
+            systems.add(sim.system(name))
+            sim.system(name).spawn(Blocks).tell(1)
+        sim.system("a").connect("sim://b")
+        gevent.sleep(1)
+        sim.crash("b")
+
+    systems: weakref.WeakSet[ActorSystem] = weakref.WeakSet()
+    for _ in range(3):
+        Simulation().run(main)
+    gc.collect()
+    assert len(systems) == 0
+
+
 def test_a_system_that_is_left_in_order_stops_in_order() -> None:
     ended: list[Any] = []
 
@@ -495,6 +519,67 @@ def test_other_threads_keep_their_clock_while_a_simulation_runs() -> None:
     simulated(main)
     other.join()
     assert seen[0] > 1e9
+
+
+def test_simulations_in_several_threads_do_not_get_in_each_others_way() -> None:
+    def main(sim: Simulation) -> list[float]:
+        echo = sim.system("a").spawn(Echo)
+        drawn: list[float] = []
+        for _ in range(50):
+            gevent.sleep(sim.random.random())
+            drawn.append(echo.ask(sim.time()))
+            with pytest.raises(SimulationEscape):
+                time.time()
+        return drawn
+
+    expected = {seed: simulated(main, seed) for seed in range(4)}
+    found: dict[int, list[float]] = {}
+    threads = [
+        threading.Thread(target=lambda seed=seed: found.update({seed: simulated(main, seed)}))
+        for seed in expected
+    ]
+    clock = time.time
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == expected
+    assert time.time is clock
+
+
+def test_a_signal_in_the_waiting_thread_ends_the_simulation() -> None:
+    class Enough(Exception):
+        pass
+
+    def enough(*_: Any) -> None:
+        raise Enough
+
+    seen: list[str] = []
+
+    def main(sim: Simulation) -> None:
+        begun.set()
+        try:
+            while True:
+                gevent.sleep(0)
+        except Enough:
+            seen.append("interrupted")
+            raise
+
+    def interrupt() -> None:
+        begun.wait(30)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    begun = threading.Event()
+    before = signal.signal(signal.SIGUSR1, enough)
+    other = threading.Thread(target=interrupt)
+    other.start()
+    try:
+        with pytest.raises(Enough):
+            simulated(main)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        other.join()
+    assert seen == ["interrupted"]
 
 
 def test_clock_and_chance_are_virtual_by_choice() -> None:
