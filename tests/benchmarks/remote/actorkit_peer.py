@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from actorkit import Actor, ActorRef, ActorSystem, Curve, generate_keys
+import gevent
+
+from actorkit import Actor, ActorRef, ActorSystem, Curve, NodePool, generate_keys
 from actorkit.remote.node import Node
 from actorkit.remote.security import Keys
 
@@ -100,6 +103,31 @@ def memory(n: int) -> float:
 
         before = resident("first")
         return (max(resident(f"visitor-{number}") for number in range(n)) - before) / n
+
+
+class Hasher(Actor):
+    """Work that only a core can do."""
+
+    def receive(self, seed: int) -> str:
+        digest = str(seed).encode()
+        for _ in range(2_000):
+            digest = hashlib.sha256(digest).digest()
+        return digest.hex()
+
+
+def pool(n: int, processes: str) -> float:
+    """Pieces of work a second on a NodePool, 20 at once for each process."""
+    with NodePool(int(processes)) as processes_, ActorSystem("main") as system:
+        workers = [system.spawn(Hasher, on=processes_) for _ in range(processes_.processes)]
+        for worker in workers:
+            worker.ask(0)
+        started = time.perf_counter()
+        for first in range(0, n, 20 * len(workers)):
+            futures = [
+                worker.ask_nowait(seed) for seed in range(first, first + 20) for worker in workers
+            ]
+            gevent.joinall(futures, raise_error=True)
+        return n / (time.perf_counter() - started)
 
 
 def main() -> None:

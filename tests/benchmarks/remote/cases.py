@@ -40,6 +40,8 @@ def _row(case: Case, argument: str, title: str, budget: str = "") -> Case:
     )
 
 
+_POOL = Case("pool", "pool", "pieces/s", {"": 4_000}, quick=10)
+
 REMOTE = [
     _row(_ASKS_IN_TURN, "1", "ask in turn", ">= 0.9x raw"),
     _row(_ASKS, "50", "50 asks at once"),
@@ -58,6 +60,8 @@ REMOTE = [
     _row(replace(_ASKS, name="ask_curve"), "1000", "1,000 asks at once, CURVE"),
     _row(replace(_TELLS, name="tell_curve"), "int", "tell, an int, CURVE"),
     _row(replace(_TELLS, name="tell_curve", sizes={"": 200_000}), "kib", "tell, 1 KiB, CURVE"),
+    _row(_POOL, "1", "work on a NodePool of 1 process"),
+    _row(_POOL, "2", "work on a NodePool of 2 processes"),
     Case(
         "memory",
         "one of 1,000 associations, where they are accepted",
