@@ -163,22 +163,29 @@ class Association:
         self._window = Window()
         self._acked = 0
         self._ack_planned = False
-        self._records: list[Any] = []
+        #: The batch that is being filled: heads and bodies.
+        self.records: list[Any] = []
         self._size = 0
-        self._flush_planned = False
+        #: Whether the batch is sent when the loop turns.
+        self.flush_planned = False
         self._waiting: deque[Waiter] = deque()
 
     # -- out ------------------------------------------------------------------------------------
 
     def put(self, head: int, body: Any) -> None:
         """Add a record to the batch; it is sent when the loop turns, or when the batch is full."""
-        records = self._records
+        records = self.records
         records.append(head)
         records.append(body)
-        if not self._flush_planned:
-            self._flush_planned = True
+        if not self.flush_planned or len(records) >= 2 * MAX_BATCH:
+            self.plan_flush()
+
+    def plan_flush(self) -> None:
+        """Have the batch sent when the loop turns, or at once if it is full."""
+        if not self.flush_planned:
+            self.flush_planned = True
             self._dispatcher.loop.run_callback(self.flush)
-        elif len(records) >= 2 * MAX_BATCH:
+        elif len(self.records) >= 2 * MAX_BATCH:
             self.flush()
 
     def put_sized(self, head: int, body: Any, size: int) -> None:
@@ -213,21 +220,21 @@ class Association:
 
     def flush(self) -> None:
         """Send the batch, with the acknowledgement of what came in."""
-        self._flush_planned = False
+        self.flush_planned = False
         if not self.alive:  # answers that come after the end would be kept for nobody
-            self._records.clear()
+            self.records.clear()
             self.buffers.clear()
             return
-        if not (self._records or self._acked < self._sequence.received):
+        if not (self.records or self._acked < self._sequence.received):
             return
-        records, self._records = self._records, []
+        records, self.records = self.records, []
         buffers, self.buffers = self.buffers, []
         self._size = 0
         self._send_batch(records, buffers)
 
     def ping(self) -> None:
         """Send a sign of life, unless there is more to say anyway."""
-        if self.alive and not self._records:
+        if self.alive and not self.records:
             self._send_batch([], [])
 
     def _send_batch(self, records: list[Any], buffers: list[Any]) -> None:
@@ -248,7 +255,7 @@ class Association:
         try:
             self.wire.send([data, *buffers])
         except OSError as error:
-            self._records, self.buffers = records, buffers
+            self.records, self.buffers = records, buffers
             self.end(f"the connection broke: {error}", tell=False)
         if window.bytes > MAX_UNREAD_BYTES:
             self.end("the other side does not read what it asked for")
@@ -333,6 +340,6 @@ class Association:
         self.wire.close()
         self._let_senders_go()
         self._on_end(self, reason, again)
-        if self._records:
-            self._on_unsent(self._records, self.buffers, reason)
-            self._records, self.buffers = [], []
+        if self.records:
+            self._on_unsent(self.records, self.buffers, reason)
+            self.records, self.buffers = [], []

@@ -18,7 +18,7 @@ from ..events import DeadLetter
 from ..kernel import Envelope
 from ..messages import Call, Reason, Terminated
 from ..ref import ActorRef, LocalRef
-from .link import Association
+from .link import MAX_BATCH, Association
 from .record import (
     ASK,
     ERROR,
@@ -27,6 +27,7 @@ from .record import (
     NUMBERS,
     PACKED,
     PLAIN,
+    SMALL,
     TUPLE,
     ShortForms,
     answer_head,
@@ -123,15 +124,22 @@ class Peer:
         association = self.association
         if association.full and uid:
             self._wait_for_room()
-        if type(message) in NUMBERS:
-            association.put(uid << 4 | PLAIN, message)
-            return
-        kind, body = self.forms.of(message)
-        if kind == PACKED:
-            body, size = self._pack(message)
-            association.put_sized(uid << 4 | PACKED, body, size)
+        cls = type(message)
+        if cls in NUMBERS or (cls is str and len(message) <= SMALL):
+            head, body = uid << 4, message  # | PLAIN, which is 0
         else:
-            association.put(uid << 4 | kind, body)
+            kind, body = self.forms.of(message)
+            head = uid << 4 | kind
+            if kind == PACKED:
+                body, size = self._pack(message)
+                association.put_sized(head, body, size)
+                return
+        # `association.put`, without the call.
+        records = association.records
+        records.append(head)
+        records.append(body)
+        if not association.flush_planned or len(records) >= 2 * MAX_BATCH:
+            association.plan_flush()
 
     def ask(
         self, ref: ActorRef[Any], message: Any, envelope: Envelope, deadline: float | None

@@ -75,7 +75,11 @@ def _text(value: Any) -> tuple[int, Any]:
 
 
 def _tuple(value: tuple[Any, ...]) -> tuple[int, Any]:
-    return (TUPLE, value) if is_small(value) else _LONG
+    for item in value:  # is_small, without the call
+        kind = type(item)
+        if kind not in NUMBERS and (kind not in TEXTS or len(item) > SMALL):
+            return _LONG
+    return TUPLE, value
 
 
 def _list(value: list[Any]) -> tuple[int, Any]:
@@ -166,7 +170,11 @@ def _message_form(number: int, field_names: list[str]) -> ShortForm:
 
     def form(value: Any) -> tuple[int, Any]:
         body = (number, get(value)) if one else (number, *get(value))
-        return (MESSAGE, body) if is_small(body) else _LONG
+        for item in body:  # is_small, without the call
+            kind = type(item)
+            if kind not in NUMBERS and (kind not in TEXTS or len(item) > SMALL):
+                return _LONG
+        return MESSAGE, body
 
     return form
 

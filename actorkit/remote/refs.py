@@ -10,7 +10,7 @@ from greenlet import getcurrent
 
 from ..errors import ActorError, CodecError, NotInActor
 from ..events import DeadLetter
-from ..kernel import Dispatcher, Envelope, Life, Worker
+from ..kernel import Envelope, Life, Worker
 from ..kernel.dispatcher import get_ident
 from ..kernel.sender import ASK_TIMEOUT, check_timeout
 from ..messages import Call, Reason, Terminated
@@ -51,13 +51,14 @@ class RemoteRef(ActorRef[Any]):
     that is not connected and listens somewhere is connected to on first use.
     """
 
-    __slots__ = ("__weakref__", "_end", "_network", "_path", "node", "uid")
+    __slots__ = ("__weakref__", "_dispatcher", "_end", "_network", "_path", "node", "uid")
 
     #: A remote actor's own waits are not known here; the deadlock check ends at it.
     _asking: Envelope | None = None
 
     def __init__(self, network: Network, node: Incarnation, path: str, uid: int) -> None:
         self._network = network
+        self._dispatcher = network.dispatcher
         self.node = node
         self._path = path
         self.uid = uid
@@ -67,10 +68,9 @@ class RemoteRef(ActorRef[Any]):
     # -- messages -------------------------------------------------------------------------------
 
     def tell(self, message: Any) -> None:
-        dispatcher = self._network.dispatcher
-        if get_ident() != dispatcher.thread:
-            dispatcher.check_thread()
         peer = self.node.peer
+        if get_ident() != self._dispatcher.thread:
+            self._dispatcher.check_thread()
         if peer is not None:
             peer.tell(self.uid, message)
         elif self._end is not None:
@@ -209,10 +209,6 @@ class RemoteRef(ActorRef[Any]):
     def address(self) -> str:
         place = self.node.address.partition("://")[2]
         return f"actorkit://{self.node.name}{'@' if place else ''}{place}{self._path}#{self.uid}"
-
-    @property
-    def _dispatcher(self) -> Dispatcher:  # type: ignore[override]
-        return self._network.dispatcher
 
     @property
     def _host(self) -> Any:

@@ -181,4 +181,4 @@ def test_what_is_answered_after_the_end_is_kept_for_nobody() -> None:
     association.buffers.append(b"big")
     association.put(-8, "an answer that comes late")
     settle()
-    assert association._records == association.buffers == []
+    assert association.records == association.buffers == []
