@@ -384,7 +384,10 @@ class Transport:
         identity = frames[0].bytes
         wire = self._wires.get(identity)
         if wire is None:
-            wire = self._wires[identity] = self._first_words(identity, frames[0])
+            try:
+                wire = self._wires[identity] = self._first_words(identity, frames[0])
+            except zmq.ZMQError:
+                return  # of a zmq so old that nothing is known of its connection; the door shuts it
         if not wire.closed:
             self.on_message(wire, [frame.buffer for frame in frames[1:]])
 

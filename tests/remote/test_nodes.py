@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import gevent
 import numpy
@@ -467,6 +469,16 @@ def test_garbage_ends_nothing_but_itself(pair: Pair) -> None:
     assert pair.ref.ask("alive") == "alive"
     assert raw.poll(1000)
     context.destroy(0)
+
+
+def test_a_zmq_of_its_first_protocol_hurts_nobody(pair: Pair, capfd: Any) -> None:
+    place = urlsplit(pair.alpha.address)
+    with socket.create_connection((place.hostname or "", place.port or 0)) as old:
+        old.sendall(b"\x01\x00" + b"\x06\x00hello" * 20)  # no greeting, no handshake: messages
+        gevent.sleep(0.1)
+        for number in range(100):
+            assert pair.ref.ask(number) == number
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_an_unknown_message_type_is_a_dead_letter_over_there_and_an_error_for_a_question(
