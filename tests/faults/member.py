@@ -48,6 +48,8 @@ MEMBERS = ("north", "south", "third")
 BURST, PAUSE = 20, 0.01
 #: Bytes of the few messages that are not small; the last travels as a frame of its own.
 BIG = (5_000, 30_000, 100_000)
+#: One message in so many is logged.
+LOGGED = 100
 #: Seconds that an ask may end late, beside those that the process itself stood still.
 SLACK = 5.0
 TICK = 0.05
@@ -75,6 +77,8 @@ class Checker(Actor):
         match message:
             case (str(sender), str(name), int(number), _) | Numbered(sender, name, number):
                 self.books.arrived(sender, name, number)
+                if number % LOGGED == 0:
+                    self.log.info("messages came", sender=sender, number=number)
                 return number
             case str(name):
                 stream = self.books.streams.get(name)

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -36,7 +37,9 @@ SPARE = 200 * 1024 * 1024
 class Member:
     """A `member.py` in its own process."""
 
-    def __init__(self, prefix: list[str], violations: int, stdout: str, **options: Any) -> None:
+    def __init__(
+        self, prefix: list[str], violations: int, errors: int, stdout: str, **options: Any
+    ) -> None:
         self.name = options["name"]
         ours, theirs = socket.socketpair()
         ours.settimeout(PATIENCE)
@@ -46,6 +49,7 @@ class Member:
                 [*prefix, sys.executable, "-m", "tests.faults.member", json.dumps(options)],
                 pass_fds=[theirs.fileno(), violations],
                 stdout=log,
+                stderr=errors,
             )
         self.pid = self.process.pid
         self._control = ours.makefile("rw")
@@ -103,7 +107,9 @@ class Trial:
         self.sums: Counter[str] = Counter()
         self._stdout = stdout
         self._ip = self.random.choice([4, 6])
-        self._violations = tempfile.TemporaryFile("a+")  # noqa: SIM115  closed in __exit__
+        self._files = ExitStack()
+        self._violations = self._files.enter_context(tempfile.TemporaryFile("a+"))  # noqa: SIM115
+        self._errors = self._files.enter_context(tempfile.TemporaryFile("a+"))  # noqa: SIM115
         self._members: list[Member] = []
         self.north = self._start(NORTH, "north")
         self.third = self._start(THIRD, "third", connect={"north": self.north.address})
@@ -123,7 +129,7 @@ class Trial:
     ) -> None:
         for member in self._members:
             member.end()
-        self._violations.close()
+        self._files.close()
 
     # -- the nodes ------------------------------------------------------------------------------
 
@@ -138,6 +144,7 @@ class Trial:
         member = Member(
             prefix,
             self._violations.fileno(),
+            self._errors.fileno(),
             self._stdout,
             name=name,
             listen=listen,
@@ -199,6 +206,9 @@ class Trial:
     def check(self) -> None:
         """All is quiet, and nothing is missing: what every run ends with."""
         self.sums["runs"] += 1
+        self._errors.seek(0)
+        if errors := self._errors.read():
+            self.violation(f"something was raised where nobody catches it: {errors[-2000:]}")
         members = [self.north, self.third, self.south]
         for member in members:
             member.order("stream", False)
