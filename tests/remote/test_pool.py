@@ -58,8 +58,11 @@ def children() -> set[int]:
     return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
-def folders() -> set[str]:
-    return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("actorkit-")}
+@pytest.fixture
+def folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], set[Path]]:
+    """The folders that pools have made, where nobody else makes any."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return lambda: set(tmp_path.glob("actorkit-*"))
 
 
 @pytest.fixture(scope="module")
@@ -398,6 +401,7 @@ def only_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str
 )
 def test_a_process_that_does_not_start_is_an_error_with_the_reason(
     only_there: Callable[[str], Any],
+    folders: Callable[[], set[Path]],
     monkeypatch: pytest.MonkeyPatch,
     logs: list[Any],
     body: str,
@@ -405,20 +409,19 @@ def test_a_process_that_does_not_start_is_an_error_with_the_reason(
 ) -> None:
     if "sleep" in body:
         monkeypatch.setattr(pool_module, "START_TIME", 2.0)
-    before = (children(), folders())
+    before = children()
     with pytest.raises(NodeUnreachable, match=f"pool-1 did not start: .*{said}"):
         NodePool(1, spawnable=[only_there(body)])
-    assert (children(), folders()) == before
+    assert (children(), folders()) == (before, set())
 
 
 def test_without_an_interpreter_nothing_starts(
-    monkeypatch: pytest.MonkeyPatch, logs: list[Any]
+    folders: Callable[[], set[Path]], monkeypatch: pytest.MonkeyPatch, logs: list[Any]
 ) -> None:
-    before = folders()
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     with pytest.raises(NodeUnreachable, match=r"could not be started.*no/such/python"):
         NodePool(2)
-    assert folders() == before
+    assert not folders()
 
 
 def test_a_socket_whose_path_is_too_long_is_refused_with_the_way_out(
@@ -435,14 +438,16 @@ def test_a_socket_whose_path_is_too_long_is_refused_with_the_way_out(
 # -- the end ------------------------------------------------------------------------------------
 
 
-def test_close_leaves_nothing(system: ActorSystem, logs: list[Any]) -> None:
+def test_close_leaves_nothing(
+    system: ActorSystem, logs: list[Any], folders: Callable[[], set[Path]]
+) -> None:
     gevent.sleep(0.01)
     this = psutil.Process()
     before = (children(), folders(), this.num_fds(), set(threading.enumerate()))
     with NodePool(2) as own:
         assert len(children() - before[0]) == 2
-        (made,) = folders() - before[1]
-        assert os.stat(Path(tempfile.gettempdir()) / made).st_mode & 0o777 == 0o700
+        (made,) = folders()
+        assert made.stat().st_mode & 0o777 == 0o700
         os.kill(own.pids[0], signal.SIGKILL)
         until(lambda: len(own.pids) == 2)
     own.close()
