@@ -20,7 +20,7 @@ from .groups import Groups
 from .kernel import RUNNING, STOPPED, Cell, Dispatcher, Inbox, Life, Spec, Worker
 from .kernel import spawn as spawn_cell
 from .kernel.life import KILL_GRACE
-from .kernel.sender import check_timeout
+from .kernel.sender import ASK_TIMEOUT, check_timeout
 from .kernel.spawn import make_instance
 from .kernel.watchdog import Watchdog
 from .messages import Reason
@@ -172,8 +172,9 @@ class ActorSystem:
     @property
     def counters(self) -> dict[str, int]:
         """How often what was dropped or refused: late answers and, of a node, much more."""
-        network = {} if self._network is None else self._network.counters
-        return {"late_answers": self.late_answers, **network}
+        network = self._network
+        more = {} if network is None else network.counters | network.transport.counters
+        return {"late_answers": self.late_answers, **more}
 
     @property
     def address(self) -> str:
@@ -319,13 +320,13 @@ class ActorSystem:
 
         if inbox is not None:
             raise ValueError("inbox= does not travel; set it on the class")
+        options = {"name": name, "restart": restart, "shutdown": shutdown}
         if isinstance(on, NodePool):
-            options = {"name": name, "restart": restart, "shutdown": shutdown}
             return on._spawn(self, cls, args, kwargs, options)
         node = self.connect(on) if isinstance(on, str) else on
         if not isinstance(node, Node):
             raise ValueError(f"on= takes a node, its address or a NodePool, not {on!r}")
-        return node.spawn(cls, *args, name=name, restart=restart, shutdown=shutdown, **kwargs)
+        return node.start(cls, args, kwargs, options, ASK_TIMEOUT)
 
     def _get_network(self) -> Network:
         if self._network is None:

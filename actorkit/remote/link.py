@@ -103,6 +103,9 @@ class Wire(Protocol):
     def send(self, frames: list[Any]) -> None:
         """Send one message of several frames; raises OSError when the other side is gone."""
 
+    def drain(self) -> None:
+        """Hand over what has come in and was not read yet."""
+
     def close(self) -> None:
         """Free what it holds; nothing is sent any more."""
 
@@ -119,6 +122,10 @@ class Transport(Protocol):
         `on_lost(wire, reason, refused)` when it breaks; `refused`: the other side is there and
         does not let us in. Raises OSError when it cannot be tried at all.
         """
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """How often what was refused at this level, by name."""
 
     def close(self) -> None:
         """Free every wire and socket."""
@@ -144,6 +151,7 @@ class Association:
         on_unsent: Callable[[list[Any], list[Any], str], None] = lambda *unsent: None,
     ) -> None:
         self.alive = True
+        self._broken = False
         #: Whether senders should wait for acknowledgements.
         self.full = False
         #: When the other side was last heard of, on the dispatcher's clock.
@@ -225,7 +233,7 @@ class Association:
             self.records.clear()
             self.buffers.clear()
             return
-        if not (self.records or self._acked < self._sequence.received):
+        if self._broken or not (self.records or self._acked < self._sequence.received):
             return
         records, self.records = self.records, []
         buffers, self.buffers = self.buffers, []
@@ -234,7 +242,7 @@ class Association:
 
     def ping(self) -> None:
         """Send a sign of life, unless there is more to say anyway."""
-        if self.alive and not self.records:
+        if self.alive and not self.records and not self._broken:
             self._send_batch([], [])
 
     def _send_batch(self, records: list[Any], buffers: list[Any]) -> None:
@@ -256,9 +264,19 @@ class Association:
             self.wire.send([data, *buffers])
         except OSError as error:
             self.records, self.buffers = records, buffers
-            self.end(f"the connection broke: {error}", tell=False)
+            self._break(f"the connection broke: {error}")
         if window.bytes > MAX_UNREAD_BYTES:
             self.end("the other side does not read what it asked for")
+
+    def _break(self, reason: str) -> None:
+        """Nothing can be sent any more; what the other side said before counts still."""
+        self._broken = True
+        self._dispatcher.loop.run_callback(self._broke, reason)
+
+    def _broke(self, reason: str) -> None:
+        if self.alive:
+            self.wire.drain()
+        self.end(reason, tell=False)
 
     def _send_in_parts(self, records: list[Any], buffers: list[Any]) -> None:
         """More than the other side takes in one frame: halves of it, down to single records."""

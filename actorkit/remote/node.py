@@ -95,8 +95,19 @@ class Node:
 
         Raises Refused when it does not, and what the constructor raises there.
         """
-        named = cls if isinstance(cls, str) else spawn_name(cls)
         options = {"name": name, "restart": restart, "shutdown": shutdown}
+        return self.start(cls, args, kwargs, options, timeout)
+
+    def start(
+        self,
+        cls: type[Actor] | str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: dict[str, Any],
+        timeout: float | None,
+    ) -> ActorRef[Any]:
+        """`spawn`, with the constructor's arguments and the options apart."""
+        named = cls if isinstance(cls, str) else spawn_name(cls)
         ref: ActorRef[Any] = self._call("spawn", timeout, named, args, kwargs, options)
         return ref
 

@@ -212,7 +212,7 @@ class NodePool:
         try:
             chosen.allow(place, max(0.0, deadline - clock()))
             left = max(0.0, deadline - clock())
-            ref: ActorRef[Any] = node._call("spawn", left, ".".join(place), args, kwargs, options)
+            ref = node.start(".".join(place), args, kwargs, options, left)
         except BaseException:
             chosen.actors -= 1
             raise

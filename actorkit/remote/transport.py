@@ -42,7 +42,7 @@ COPIED = 65_536
 #: Milliseconds that are as good as never.
 NEVER_MS = 2**31 - 1
 #: Milliseconds that a closing socket still sends.
-LINGER_MS = 200
+LINGER_MS = 1_000
 
 OnMessage = Callable[[Any, list[Any]], None]
 OnLost = Callable[[Any, str, bool], None]
@@ -101,6 +101,13 @@ class _Drained:
         if not self.closed:
             self._again.start(self.drain)
 
+    def drain_all(self) -> None:
+        """Read whatever has come; a peer that keeps the rules has no more than this under way."""
+        for _ in range(QUEUED // DRAIN):
+            if self.closed or not self.socket.get(_EVENTS) & _POLLIN:
+                return
+            self.drain()
+
     def send(self, frames: list[Any]) -> None:
         """Send one message of several frames, the big ones without a copy. Raises OSError."""
         if self.closed:
@@ -158,6 +165,9 @@ class RouterWire:
             raise OSError("closed")
         self._transport.send_to(self.identity, frames)
 
+    def drain(self) -> None:
+        self._transport.drain()
+
     def close(self) -> None:
         if not self.closed:
             self.closed = True
@@ -210,6 +220,9 @@ class DealerWire:
         else:
             self._unsaid.append(frames)
 
+    def drain(self) -> None:
+        self._drained.drain_all()
+
     def close(self) -> None:
         if self._resolving is not None:
             self._resolving.kill(block=False)
@@ -254,7 +267,7 @@ class DealerWire:
                     "the other side refused the handshake; does it allow our key?",
                     True,
                 )
-            self._drained.drain()  # what came before the end
+            self._drained.drain_all()  # what came before the end
             self._end(reason, refused)
 
     def _end(self, reason: str, refused: bool) -> None:
@@ -361,6 +374,14 @@ class Transport:
         if self._router is None:
             raise OSError("closed")
         self._router.send([identity, *frames])
+
+    def drain(self) -> None:
+        if self._router is not None:
+            self._router.drain_all()
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return {"silent_connections": self._door.shut}
 
     def see_out(self, wire: RouterWire) -> None:
         """We are done with a peer: end its connection, and drop what it still says until then."""

@@ -200,6 +200,11 @@ class SimulatedTransport:
     def alive(self) -> bool:
         return not (self.closed or self.node.crashed)
 
+    @property
+    def counters(self) -> dict[str, int]:
+        """None: here nobody says nothing."""
+        return {}
+
     def listen(self, address: str) -> str:
         return self.network.listen(self, address)
 
@@ -232,6 +237,9 @@ class SimulatedWire:
         if self.closed or self._connection.broken:
             raise OSError("the connection is gone")
         self._connection.send(self._dials, [bytes(frame) for frame in frames])
+
+    def drain(self) -> None:
+        """Nothing: what has come was handed over when it came."""
 
     def close(self) -> None:
         if not self.closed:

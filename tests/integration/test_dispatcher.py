@@ -473,12 +473,10 @@ def test_nothing_leaks_over_many_lives() -> None:
         live()
     settle()
     after = census()
-    # Workers stay parked for the next burst; everything else is gone.
-    assert {name: after[name] - before[name] for name in ("Cell", "Life", "Envelope")} == {
-        "Cell": 0,
-        "Life": 0,
-        "Envelope": 0,
-    }
+    # Workers stay parked for the next burst; everything else is gone. (Less than before is what an
+    # earlier test had left.)
+    for name in ("Cell", "Life", "Envelope"):
+        assert after[name] <= before[name]
     assert after["Worker"] <= before["Worker"] + 10
 
 

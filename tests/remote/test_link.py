@@ -30,6 +30,9 @@ class Line:
             raise OSError("cut")
         self.under_way.append(frames)
 
+    def drain(self) -> None:
+        pass
+
     def close(self) -> None:
         self.closed = True
 

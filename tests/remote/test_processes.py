@@ -223,3 +223,16 @@ def test_the_command_line_says_what_is_wrong_in_one_line(options: list[str], sai
     assert done.returncode == 1
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_what_was_told_before_an_orderly_end_is_handled_by_a_busy_node(other: Process) -> None:
+    with structlog.testing.capture_logs(), ActorSystem("watcher") as watcher:
+        with ActorSystem("teller") as teller:
+            counter = teller.spawn(Counter, on=other.address, name="counter")
+            teller.spawn(Worker, on=other.address).tell(("hold the hub", 2))
+            for number in range(1, 20_001):
+                counter.tell(number)
+        seen = watcher.connect(other.address, timeout=20).lookup("/counter", timeout=20)
+        with gevent.Timeout(30):
+            while seen.ask("report", timeout=20) != (20_000, 0):
+                gevent.sleep(0.05)

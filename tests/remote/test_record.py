@@ -158,6 +158,9 @@ class Silence:
     def send(self, frames: list[Any]) -> None:
         pass
 
+    def drain(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
