@@ -10,6 +10,7 @@ python -m tests.faults.member '{"name": ..., "listen": ..., "seed": ..., "connec
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -349,6 +350,9 @@ class Member:
             "group": sorted(ref.address for ref in self.system.groups.members("checkers")),
             "connected": [node.name for node in self.system.nodes],
         }
+
+    def do_collect_garbage(self) -> None:
+        gc.collect()
 
     def do_fork(self, linger: float) -> Any:
         """Fork; the child tries what it must not, tells how that ended, and stays for a while."""

@@ -50,6 +50,8 @@ class Member:
                 pass_fds=[theirs.fileno(), violations],
                 stdout=log,
                 stderr=errors,
+                # Big blocks go back to the system when freed, so that memory can be judged.
+                env=os.environ | {"MALLOC_MMAP_THRESHOLD_": "131072"},
             )
         self.pid = self.process.pid
         self._control = ours.makefile("rw")
@@ -242,6 +244,7 @@ class Trial:
 
     def grown(self, member: Member) -> int:
         """Bytes that a survivor uses more than at first."""
+        member.order("collect_garbage")
         return member.memory - self._memory[member.name]
 
     def sample_memory(self, may_keep: int = 0) -> None:
