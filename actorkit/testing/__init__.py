@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from .choices import Choice, ChoiceSequence, Recorded, Seeded
 from .disk import Disk
-from .errors import Deadlock, SimulationEndless, SimulationError, SimulationEscape
+from .errors import (
+    ClaimBroken,
+    Deadlock,
+    ExplorationFailed,
+    SimulationEndless,
+    SimulationError,
+    SimulationEscape,
+)
 from .eventlog import Event, EventLog
+from .exploration import Exploration, Failure, explore, replay, search
 from .probe import Probe
 from .simulation import Simulation
+from .trace import first_difference, to_html, to_json_lines, to_text
 
 __all__ = [
     "Choice",
     "ChoiceSequence",
+    "ClaimBroken",
     "Deadlock",
     "Disk",
     "Event",
     "EventLog",
+    "Exploration",
+    "ExplorationFailed",
+    "Failure",
     "Probe",
     "Recorded",
     "Seeded",
@@ -23,4 +36,11 @@ __all__ = [
     "SimulationEndless",
     "SimulationError",
     "SimulationEscape",
+    "explore",
+    "first_difference",
+    "replay",
+    "search",
+    "to_html",
+    "to_json_lines",
+    "to_text",
 ]
