@@ -311,6 +311,18 @@ class Simulation:
         if self._hub is None or get_hub_if_exists() is not self._hub:
             raise SimulationError("this works only within Simulation.run(main)")
 
+    def fault(self, probability: float) -> bool:
+        """Decide whether a fault happens here, with this probability::
+
+            if sim.fault(0.1):
+                sim.crash("alpha")
+
+        A failed run is shrunk to the fewest faults.
+        """
+        if not 0 <= probability <= 1:
+            raise ValueError(f"a probability is from 0 to 1, not {probability!r}")
+        return self.choices.happens(probability, "fate")
+
     # -- claims ---------------------------------------------------------------------------------
 
     def always(self, name: str, predicate: Callable[[], Any]) -> None:

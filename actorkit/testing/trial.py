@@ -6,6 +6,7 @@ import os
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 from .choices import Recorded, Source
@@ -47,8 +48,14 @@ class Outcome:
 
     @property
     def details(self) -> str:
-        """The error with its traceback."""
-        return "" if self.error is None else "".join(traceback.format_exception(self.error))
+        """The error with its traceback, from the test itself on."""
+        error = self.error
+        if error is None:
+            return ""
+        trace = error.__traceback__
+        while trace is not None and _is_ours(trace.tb_frame):
+            trace = trace.tb_next
+        return "".join(traceback.format_exception(type(error), error, trace))
 
 
 class Trial:
@@ -98,6 +105,10 @@ def _place(error: BaseException) -> str:
     """Where in the user's code an error came from."""
     place = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
-        if frame.f_globals.get("__name__", "").partition(".")[0] not in ("gevent", "actorkit"):
+        if not _is_ours(frame):
             place = f" at {os.path.basename(frame.f_code.co_filename)}:{line}"
     return place
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return frame.f_globals.get("__name__", "").partition(".")[0] in ("gevent", "actorkit")
