@@ -14,6 +14,7 @@ from .errors import (
 )
 from .eventlog import Event, EventLog
 from .exploration import Exploration, Failure, explore, replay, search
+from .linearizability import History, Operation, linearize
 from .probe import Probe
 from .simulation import Simulation
 from .trace import first_difference, to_html, to_json_lines, to_text
@@ -29,6 +30,8 @@ __all__ = [
     "Exploration",
     "ExplorationFailed",
     "Failure",
+    "History",
+    "Operation",
     "Probe",
     "Recorded",
     "Seeded",
@@ -38,6 +41,7 @@ __all__ = [
     "SimulationEscape",
     "explore",
     "first_difference",
+    "linearize",
     "replay",
     "search",
     "to_html",

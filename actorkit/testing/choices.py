@@ -90,7 +90,12 @@ class ChoiceSequence:
 
     def happens(self, probability: float, kind: str) -> bool:
         """Decide whether something happens that does so with `probability`; 0 means it does not."""
-        return probability > 0 and self.choose(1000, kind) >= 1000 - probability * 1000
+        if probability <= 0:
+            return False
+        happens = self.choose(1000, kind) >= 1000 - probability * 1000
+        if not happens:
+            self.values[-1] = 0  # one number for all that is no fault
+        return happens
 
     def fraction(self, kind: str) -> float:
         """Decide for a number from 0.0 to just below 1.0."""

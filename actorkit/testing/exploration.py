@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
 from .children import Children, Send
-from .choices import Recorded, Source
+from .choices import Recorded
 from .claims import Errors
 from .errors import ExplorationFailed, SimulationError
 from .eventlog import Event
@@ -26,7 +26,6 @@ from .orders import explore_orders
 from .progress import progress
 from .recording import DIRECTORY, Recording
 from .shrink import Run, shrink, size, trim
-from .simulation import Simulation
 from .strategies import source_of
 from .trace import first_difference, to_html
 from .trial import Outcome, Test, Trial
@@ -185,9 +184,7 @@ def search(
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
         raise ValueError(f"seeds= takes how many runs there are to be, at least 1, not {seeds!r}")
     if strategy not in ("random", "pct", "exhaustive"):
-        raise ValueError(
-            f'strategy= takes "random", "pct" or "exhaustive", not {strategy!r}'
-        )
+        raise ValueError(f'strategy= takes "random", "pct" or "exhaustive", not {strategy!r}')
     if processes is None:
         processes = len(os.sched_getaffinity(0))
     if processes < 1:

@@ -54,9 +54,7 @@ def shrink(
 
 
 class _Search:
-    def __init__(
-        self, best: Run, fails: Callable[[list[int]], Run | None], max_tries: int
-    ) -> None:
+    def __init__(self, best: Run, fails: Callable[[list[int]], Run | None], max_tries: int) -> None:
         self.best = best
         self.tries = 0
         self._fails = fails

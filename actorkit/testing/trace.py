@@ -149,9 +149,7 @@ class _Diagram:
             case "answered":
                 cause = self._by_number.get(event.cause)
                 at = y if cause is None else self._y(cause)
-                return self._arrow(
-                    _x(self._columns[event.other]), at, x, y, "answer", event.detail
-                )
+                return self._arrow(_x(self._columns[event.other]), at, x, y, "answer", event.detail)
         bad = "bad" if event.kind in _BAD else "mark"
         mark = f'<rect class="{bad}" x="{x - 3}" y="{y - 3}" width="6" height="6"/>'
         return mark + _text(x + 8, y + 4, f"{event.kind} {event.detail}".strip(), bad)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import gevent
+
 from actorkit import Actor, ActorRef, Inbox
 from actorkit.testing import Simulation
 
@@ -49,10 +51,10 @@ def run(sim: Simulation, asks: bool) -> None:
     store = system.spawn(Store, name="store")
     senders = [system.spawn(Sender, store, asks, name=f"sender-{n}") for n in range(2)]
     for sender in senders:
-        sender.tell(("send", 3))
+        sender.tell(("send", 4))
+    gevent.sleep(1)
     for sender in senders:
-        while sender.ask("stored?", timeout=None) < 3:
-            pass
+        assert sender.ask("stored?", timeout=5) == 4
 
 
 def broken(sim: Simulation) -> None:

@@ -25,7 +25,7 @@ class Worker(Actor):
         self.done: set[str] = set()
 
     def receive(self, job: Job) -> None:
-        gevent.sleep(0.6 + self.sim.random.randrange(5) / 10)
+        gevent.sleep(0.8 + self.sim.random.randrange(5) / 10)
         self.done.add(job.name)
 
 
