@@ -93,7 +93,7 @@ def _leaves_nothing() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    exploration = sys.modules.get("actorkit.testing.exploration")
+    exploration: Any = sys.modules.get("actorkit.testing.exploration")
     if exploration is not None:
         exploration.command_line = item.config.getoption("--actorkit-seed")
     result = yield

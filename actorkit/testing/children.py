@@ -23,7 +23,8 @@ from .errors import SimulationError
 
 __all__ = ["Children", "Job"]
 
-_fork, _waitpid = get_original("os", ["fork", "waitpid"])
+_fork = get_original("os", "fork")
+_waitpid = get_original("os", "waitpid")
 
 Send = Callable[[dict[str, Any]], None]
 Job = Callable[[Send], None]

@@ -96,9 +96,11 @@ class Exploration:
             lines = [f"{name} fails with seed {failure.seed} ({self.strategy})"]
         lines += [
             f"  {failure.error}",
-            f"shrunk to {_count(failure.deviations - failure.faults, 'deviation')} from first in"
-            f" first out and {_count(failure.faults, 'fault')}, from"
-            f" {failure.found_deviations - failure.found_faults} and {failure.found_faults}",
+            (
+                f"shrunk to {_count(failure.deviations - failure.faults, 'deviation')} from first"
+                f" in first out and {_count(failure.faults, 'fault')}, from"
+                f" {failure.found_deviations - failure.found_faults} and {failure.found_faults}"
+            ),
             "",
         ]
         events = failure.events
@@ -218,7 +220,7 @@ def _name_of(test: Any) -> str:
 def _decorate(test: F, **options: Any) -> F:
     """The pytest function that explores `test`, whose first parameter is the simulation."""
     signature = inspect.signature(test)
-    first, *others = signature.parameters.values()
+    _, *others = signature.parameters.values()
 
     @functools.wraps(test)
     def explored(**fixtures: Any) -> None:
@@ -227,7 +229,7 @@ def _decorate(test: F, **options: Any) -> F:
             explore(bound, **options)
 
     explored.__signature__ = signature.replace(parameters=others)  # type: ignore[attr-defined]
-    del explored.__wrapped__  # type: ignore[attr-defined]  # pytest would ask it for fixtures
+    del explored.__wrapped__  # pytest would ask it for fixtures
     return explored  # type: ignore[return-value]
 
 
@@ -414,7 +416,8 @@ def _not_alike(one: Outcome, other: Outcome) -> str:
         else str(difference)
     )
     return (
-        f"the test is not a function of its choices: two runs with seed {one.seed} differ.\n{told}\n"
+        f"the test is not a function of its choices: two runs with seed {one.seed} differ.\n"
+        f"{told}\n"
         "It keeps something from one run to the next, or depends on the order of a set, on id() or"
         " on an object's address; make everything in the test itself, and sort"
     )

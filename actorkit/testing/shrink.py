@@ -1,7 +1,8 @@
 """Makes a failing choice sequence as tame as it can be, and it fails still. Pure.
 
 `shrink(values, kinds, fails)` tries edited sequences; what counts as smaller is `size`: fewer
-faults, then fewer deviations from the tame choice 0, then shorter, then smaller numbers. Used by the exploration.
+faults, then fewer deviations from the tame choice 0, then shorter, then
+smaller numbers. Used by the exploration.
 """
 
 from __future__ import annotations

@@ -85,6 +85,10 @@ svg text { fill: #222; } svg .time { fill: #888; }
 g:hover .arrow { stroke-width: 3; }
 """
 
+_TIP = (
+    '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8"'
+    ' orient="auto"><path d="M0 0 L8 4 L0 8 z" fill="#1565c0"/></marker></defs>'
+)
 _BAD = frozenset({"failed", "dead letter", "overflow", "node down", "node silent"})
 
 
@@ -106,9 +110,7 @@ class _Diagram:
         height = TOP + ROW * (len(self._events) + 1)
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">',
-            '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8"'
-            ' markerHeight="8" orient="auto"><path d="M0 0 L8 4 L0 8 z" fill="#1565c0"/></marker>'
-            "</defs>",
+            _TIP,
         ]
         for name, column in self._columns.items():
             x = _x(column)

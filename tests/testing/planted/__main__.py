@@ -1,4 +1,4 @@
-"""The table of planted mistakes: the seeds that each took, how small it got, what the twin stood."""
+"""The table of planted mistakes: seeds that each took, how small it got, what its twin stood."""
 
 from __future__ import annotations
 

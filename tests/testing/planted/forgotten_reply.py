@@ -35,6 +35,7 @@ class Door(Actor):
                 self.waiting.append(self.defer_reply())
             case "knock":
                 self.waiting = [self.defer_reply()]
+        return None
 
 
 class Guest(Actor):

@@ -22,6 +22,7 @@ class Store(Actor):
                 sender.tell("stored")
             case _:
                 return "stored"
+        return None
 
 
 class Sender(Actor):

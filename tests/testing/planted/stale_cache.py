@@ -46,7 +46,7 @@ class Reader(Actor):
         self.cache = cache
 
     def receive(self, message: Any) -> int:
-        version = self.cache.ask("get")
+        version: int | None = self.cache.ask("get")
         if version is None:
             version = self.database.ask("read")
             self.cache.tell(("fill", version))
@@ -55,7 +55,7 @@ class Reader(Actor):
 
 class Writer(Reader):
     def receive(self, message: Any) -> int:
-        version = self.database.ask("write")
+        version: int = self.database.ask("write")
         self.cache.ask(("empty", version))
         return version
 
