@@ -27,10 +27,10 @@ _allowed: pytest.StashKey[set[Any]] = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("actorkit").addoption(
         "--actorkit-seed",
-        type=int,
-        default=0,
-        metavar="N",
-        help="the seed of the `simulation` fixture (default: 0)",
+        default=None,
+        metavar="N|FILE",
+        help="the seed of the `simulation` fixture (default: 0); tests that explore try this seed"
+        " alone, or replay this file",
     )
 
 
@@ -72,7 +72,8 @@ def simulation(request: pytest.FixtureRequest, _leaves_nothing: None) -> Simulat
     """A `Simulation` with the seed of `--actorkit-seed`; give it the test to `run`."""
     from actorkit.testing import Simulation
 
-    made = Simulation(request.config.getoption("--actorkit-seed"))
+    told = request.config.getoption("--actorkit-seed") or "0"
+    made = Simulation(int(told) if told.lstrip("-").isdigit() else 0)
     _of(request.node).append(made)
     return made
 
@@ -92,6 +93,9 @@ def _leaves_nothing() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    exploration: Any = sys.modules.get("actorkit.testing.exploration")
+    if exploration is not None:
+        exploration.command_line = item.config.getoption("--actorkit-seed")
     result = yield
     if _failures in item.stash:
         _check_failures(item, let_run=True)

@@ -68,14 +68,15 @@ class Recorded:
 class ChoiceSequence:
     """The decisions of one run, drawn from `source` and recorded in their order."""
 
-    __slots__ = ("_choose", "_kinds", "_ns", "values")
+    __slots__ = ("_choose", "_ns", "kinds", "values")
 
     def __init__(self, source: Source) -> None:
         self._choose = source.choose
         #: The numbers alone: what `Recorded` takes.
         self.values: list[int] = []
+        #: What each decided.
+        self.kinds: list[str] = []
         self._ns: list[int] = []
-        self._kinds: list[str] = []
 
     def choose(self, n: int, kind: str, among: Sequence[Any] = ()) -> int:
         """Decide for a number from 0 to `n` - 1. Where there is but one, nothing is recorded."""
@@ -84,25 +85,30 @@ class ChoiceSequence:
         value = self._choose(n, kind, among)
         self.values.append(value)
         self._ns.append(n)
-        self._kinds.append(kind)
+        self.kinds.append(kind)
         return value
 
     def happens(self, probability: float, kind: str) -> bool:
         """Decide whether something happens that does so with `probability`; 0 means it does not."""
-        return probability > 0 and self.choose(1000, kind) >= 1000 - probability * 1000
+        if probability <= 0:
+            return False
+        happens = self.choose(1000, kind) >= 1000 - probability * 1000
+        if not happens:
+            self.values[-1] = 0  # one number for all that is no fault
+        return happens
 
     def fraction(self, kind: str) -> float:
         """Decide for a number from 0.0 to just below 1.0."""
         return self.choose(1 << _BITS, kind) / (1 << _BITS)
 
     def __iter__(self) -> Iterator[Choice]:
-        return map(Choice, self._kinds, self._ns, self.values)
+        return map(Choice, self.kinds, self._ns, self.values)
 
     def __len__(self) -> int:
         return len(self.values)
 
     def __getitem__(self, index: int) -> Choice:
-        return Choice(self._kinds[index], self._ns[index], self.values[index])
+        return Choice(self.kinds[index], self._ns[index], self.values[index])
 
 
 class DrawnRandom(random.Random):

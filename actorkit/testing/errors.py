@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gevent.exceptions import LoopExit
 
 from ..errors import ActorError
 
-__all__ = ["Deadlock", "SimulationEndless", "SimulationError", "SimulationEscape"]
+if TYPE_CHECKING:
+    from .exploration import Exploration
+
+__all__ = [
+    "ClaimBroken",
+    "Deadlock",
+    "ExplorationFailed",
+    "SimulationEndless",
+    "SimulationError",
+    "SimulationEscape",
+]
 
 
 class SimulationError(ActorError):
@@ -23,3 +35,19 @@ class Deadlock(SimulationError, LoopExit):
 
 class SimulationEndless(SimulationError):
     """By its time or its steps the simulation would go on for ever; it was given up."""
+
+
+class ClaimBroken(SimulationError, AssertionError):
+    """Something that was claimed about the run is not so; `claim` is the claim's name."""
+
+    def __init__(self, text: str, claim: str) -> None:
+        super().__init__(text)
+        self.claim = claim
+
+
+class ExplorationFailed(SimulationError, AssertionError):
+    """An exploration found a run that breaks the test; `exploration` has all about it."""
+
+    def __init__(self, text: str, exploration: Exploration) -> None:
+        super().__init__(text)
+        self.exploration = exploration

@@ -256,6 +256,9 @@ class VirtualLoop:
         self.has_crashes = False
         #: Raised in the main greenlet at the next step, from another thread.
         self.interrupted: BaseException | None = None
+        #: Called before each step with its entry, and after each step, where somebody looks on.
+        self.before_step: Callable[[Any], None] | None = None
+        self.after_step: Callable[[], None] | None = None
         #: Every greenlet that has run here, lest one be collected: that would run its `finally`.
         self.adopted: set[greenlet] = set()
         self._adopted_limit = ADOPTED_FLOOR
@@ -297,10 +300,14 @@ class VirtualLoop:
             if self.iteration >= self._collect_at:
                 self._collect_garbage()
             self.node = entry.node
+            if self.before_step is not None:
+                self.before_step(entry)
             try:
                 entry.run(self)
             except BaseException:
                 self.handle_error(entry, *sys.exc_info())
+            if self.after_step is not None:
+                self.after_step()
 
     def _collect_due(self) -> None:
         """Move the timers that are due to the ready list; all at once are a tie."""
@@ -365,7 +372,11 @@ class VirtualLoop:
     def _check_interrupted(self) -> None:
         error, self.interrupted = self.interrupted, None
         if error is not None:
-            getcurrent().parent.throw(error)  # type: ignore[union-attr]
+            self.throw(error)
+
+    def throw(self, error: BaseException) -> None:
+        """Raise `error` in the test itself, wherever it waits; for the hub to call."""
+        getcurrent().parent.throw(error)  # type: ignore[union-attr]
 
     # -- time -----------------------------------------------------------------------------------
 

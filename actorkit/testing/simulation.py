@@ -21,6 +21,7 @@ from greenlet import getcurrent, greenlet
 from ..events import ActorFailed
 from ..kernel import EMPTY, Cell, Envelope, Worker
 from .choices import ChoiceSequence, DrawnRandom, Seeded, Source
+from .claims import Claims, Errors
 from .disk import Disk
 from .dispatcher import SimulatedDispatcher
 from .errors import SimulationError
@@ -102,6 +103,7 @@ class Simulation:
         #: What connects the nodes, and its faults.
         self.network = Network(self)
         self._loop = VirtualLoop(self.choices)
+        self._claims = Claims(self)
         self._hub: VirtualHub | None = None
         self._nodes: dict[str, Node] = {}
         self._made: dict[str, Callable[[], SimulatedSystem]] = {}
@@ -168,7 +170,9 @@ class Simulation:
         world = World(loop.now, self.random, self._patch_time, self._patch_random)
         try:
             with closed_world(world):
-                return main(self)
+                result = main(self)
+                self._claims.settle()
+                return result
         finally:
             self._power_off()
 
@@ -247,6 +251,7 @@ class Simulation:
         system = SimulatedSystem(self, dispatcher, name, listen, spawnable, config)
         self._systems[name] = system
         self._subscribe(system)
+        self._claims.system_started(system)
         if boot is not None:
             boot(system)
         return system
@@ -305,6 +310,67 @@ class Simulation:
     def _check_running(self) -> None:
         if self._hub is None or get_hub_if_exists() is not self._hub:
             raise SimulationError("this works only within Simulation.run(main)")
+
+    def fault(self, probability: float) -> bool:
+        """Decide whether a fault happens here, with this probability::
+
+            if sim.fault(0.1):
+                sim.crash("alpha")
+
+        A failed run is shrunk to the fewest faults.
+        """
+        if not 0 <= probability <= 1:
+            raise ValueError(f"a probability is from 0 to 1, not {probability!r}")
+        return self.choices.happens(probability, "fate")
+
+    # -- claims ---------------------------------------------------------------------------------
+
+    def always(self, name: str, predicate: Callable[[], Any]) -> None:
+        """Claim that `predicate()` is true from now on, after every step.
+
+        It must not block. Where it is false, or raises, `ClaimBroken` is raised in the test.
+        """
+        self._check_running()
+        self._claims.always(name, predicate)
+
+    def eventually(self, name: str, predicate: Callable[[], Any], *, within: float) -> None:
+        """Claim that `predicate()` is true after some step of the next `within` virtual seconds.
+
+        The simulation goes on after the end of the test until that is decided.
+        """
+        self._check_running()
+        self._claims.eventually(name, predicate, within)
+
+    def no_failures(self, but: Errors = ()) -> None:
+        """Claim that until the end no actor fails, except with an error of the class `but`.
+
+        Failures that a probe has expected do not count.
+        """
+        self._check_running()
+        self._claims.no_failures(but)
+
+    def no_dead_letters(self) -> None:
+        """Claim that from now on every message finds its actor alive."""
+        self._check_running()
+        self._claims.no_dead_letters()
+
+    def in_order(self) -> None:
+        """Claim that between every two actors messages are delivered in the order of sending.
+
+        Inboxes with a priority, and `stash`, have an order of their own. Reads the event log.
+        """
+        self._check_running()
+        self._claims.in_order()
+
+    def no_duplicates(self) -> None:
+        """Claim that no message is delivered twice. Reads the event log."""
+        self._check_running()
+        self._claims.no_duplicates()
+
+    @property
+    def claims_read_log(self) -> bool:
+        """Whether a claim of the last run reads the event log."""
+        return self._claims.read_log
 
     # -- the log --------------------------------------------------------------------------------
 

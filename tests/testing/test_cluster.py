@@ -471,3 +471,15 @@ def test_a_disk_copies_what_it_is_given_and_keeps_what_was_synced() -> None:
     assert list(disk) == []
     with pytest.raises(TypeError, match="names on a disk are str"):
         disk[1] = 2  # type: ignore[index]
+
+
+def test_the_test_goes_on_after_the_crash_of_a_node_that_it_has_asked() -> None:
+    def main(sim: Simulation) -> float:
+        assert sim.system("a", boot=lambda system: system.spawn(Echo, name="echo"))
+        assert sim.system("a").lookup("/echo").ask(1) == 1
+        sim.restart("a")
+        gevent.sleep(1)
+        assert sim.system("a").lookup("/echo").ask(2) == 2
+        return sim.time()
+
+    assert Simulation().run(main) == 1
