@@ -188,7 +188,7 @@ def search(
     if strategy not in ("random", "pct", "exhaustive"):
         raise ValueError(f'strategy= takes "random", "pct" or "exhaustive", not {strategy!r}')
     if processes is None:
-        processes = len(os.sched_getaffinity(0))
+        processes = os.cpu_count() or 1
     if processes < 1:
         raise ValueError(f"processes= takes a number from 1, not {processes!r}")
     explorer = _Explorer(test, strategy, failures, twice)

@@ -256,8 +256,6 @@ class VirtualLoop:
         self.has_crashes = False
         #: Raised in the main greenlet at the next step, from another thread.
         self.interrupted: BaseException | None = None
-        #: Called before each step with its entry, and after each step, where somebody looks on.
-        self.before_step: Callable[[Any], None] | None = None
         self.after_step: Callable[[], None] | None = None
         #: Every greenlet that has run here, lest one be collected: that would run its `finally`.
         self.adopted: set[greenlet] = set()
@@ -300,8 +298,6 @@ class VirtualLoop:
             if self.iteration >= self._collect_at:
                 self._collect_garbage()
             self.node = entry.node
-            if self.before_step is not None:
-                self.before_step(entry)
             try:
                 entry.run(self)
             except BaseException:
