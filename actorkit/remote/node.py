@@ -14,11 +14,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
+from .. import kernel
 from ..actor import Actor
 from ..errors import ActorError, ActorStopped, CodecError, NodeLost, NodeUnreachable
 from ..events import NodeDown, NodeUnresponsive, NodeUp
 from ..kernel import Dispatcher
-from ..kernel.sender import ASK_TIMEOUT, check_timeout
+from ..kernel.asking import ASK_TIMEOUT, check_timeout
 from ..log import get_logger
 from ..messages import Call, Reason, Terminated
 from ..ref import ActorRef, LocalRef
@@ -174,6 +175,7 @@ class Network:
         self._sweep_at = SWEEP_EXPORTS
         self._ping_timer = dispatcher.timers.after(PING, self._ping)
         system.groups.announce = self._announce_member
+        get_logger(system=system.name).info("node started", kernel=kernel.NAME)
 
     def token(self) -> str:
         """A random text that no other program has: an incarnation, a session."""
