@@ -193,7 +193,7 @@ def test_the_command_line_makes_keys_and_uses_them(tmp_path: Path) -> None:
 
     server = keygen("server.key")
     client = generate_keys()
-    process = Process("--keys", str(tmp_path / "server.key"), "--allow", client.public)
+    process = Process("--keys", str(tmp_path / "server.key"), f"--allow={client.public}")
     try:
         with (
             structlog.testing.capture_logs(),
