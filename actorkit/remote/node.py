@@ -175,7 +175,6 @@ class Network:
         self._sweep_at = SWEEP_EXPORTS
         self._ping_timer = dispatcher.timers.after(PING, self._ping)
         system.groups.announce = self._announce_member
-        get_logger(system=system.name).info("node started", kernel=kernel.NAME)
 
     def token(self) -> str:
         """A random text that no other program has: an incarnation, a session."""
@@ -384,7 +383,9 @@ class Network:
         node.peer = self.peers[node.key] = self._wires[wire] = peer
         self.counters["associations"] += 1
         self.system.events.publish(NodeUp(peer.name, peer.address))
-        get_logger(system=self.system.name).info("node up", node=peer.name, address=peer.address)
+        get_logger(system=self.system.name).info(
+            "node up", node=peer.name, address=peer.address, kernel=kernel.NAME
+        )
         if "groups" in peer.features:
             for group, ref in self.system.groups.joined_here():
                 peer.tell(0, Call("joined", (group, ref)))

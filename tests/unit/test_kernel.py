@@ -70,10 +70,14 @@ def test_only_one_kernel_is_loaded(pure: str, absent: str) -> None:
     assert in_a_process(program, ACTORKIT_PURE=pure) == "[]"
 
 
-def test_a_node_logs_its_kernel_when_it_starts() -> None:
-    with capture_logs() as logs, ActorSystem("alpha", listen="tcp://127.0.0.1:0"):
-        pass
-    assert [log["kernel"] for log in logs if log["event"] == "node started"] == [kernel.NAME]
+def test_a_node_logs_its_kernel_when_it_is_up() -> None:
+    with (
+        capture_logs() as logs,
+        ActorSystem("alpha", listen="tcp://127.0.0.1:0") as alpha,
+        ActorSystem("beta") as beta,
+    ):
+        beta.connect(alpha.address)
+    assert {log["kernel"] for log in logs if log["event"] == "node up"} == {kernel.NAME}
 
 
 # -- the queue ----------------------------------------------------------------------------------
@@ -281,6 +285,18 @@ def test_actors_in_circles_are_gone_after_their_end(lives: int) -> None:
     gevent.sleep(0)
     gc.collect()
     assert [ref() for ref in gone if ref() is not None] == []
+
+
+def test_a_system_that_nobody_shut_down_is_garbage_too() -> None:
+    def live() -> weakref.ref[Any]:
+        system = ActorSystem("forgotten")
+        system.spawn(Echo).ask(1)
+        return weakref.ref(system)
+
+    gone = live()
+    gevent.sleep(0.01)
+    gc.collect()
+    assert gone() is None
 
 
 def test_an_ended_system_is_garbage() -> None:

@@ -25,11 +25,6 @@ from ...messages import Call, Reason
 from ..asking import ASK_TIMEOUT, check_timeout, refuse_cycle
 from ..terms import EMPTY, MAX_PARKED, MAX_SPARE, RUNNING, STOPPED, State
 
-cdef extern from "Python.h":
-    bint PyObject_GC_IsTracked(object)
-    void PyObject_GC_Track(object)
-    void PyObject_GC_UnTrack(object)
-
 cdef extern from *:
     """
     /* cls.__new__(cls), without a look-up. */
@@ -285,7 +280,7 @@ cdef class Mailbox(Entry):
     cdef public object _instance
     cdef public object _key
     cdef public object _kwargs
-    cdef object life  # `_life`
+    cdef public object _life
     cdef public Mailbox _parent
     cdef public Plan _spec
     cdef public object _state
@@ -303,28 +298,6 @@ cdef class Mailbox(Entry):
         self._kwargs = kwargs
         self._first = _EMPTY
         self._state = _STARTING
-
-    @property
-    def _life(self):
-        return self.life
-
-    @_life.setter
-    def _life(self, life):
-        self.life = life
-        self.expose()
-
-    cdef inline void expose(self):
-        """Have the garbage collector look at this cell again: it may be part of a circle now."""
-        if not PyObject_GC_IsTracked(self):
-            PyObject_GC_Track(self)
-
-    cdef inline void hide(self):
-        """Spare the garbage collector a cell that its parent keeps alive and that has no life.
-
-        Whatever such a cell refers to is alive anyway. A million of them would otherwise make
-        each full collection, and so each burst of spawns, twice as long.
-        """
-        PyObject_GC_UnTrack(self)
 
     def tell(self, message):
         cdef Switch dispatcher = self._dispatcher
@@ -425,7 +398,7 @@ cdef class Mailbox(Entry):
 
     def _stop_itself(self):
         """The actor's own normal end: after this turn; a `permanent` one comes back."""
-        if self.life is None and self._state is _RUNNING and self._spec.plain_end:
+        if self._life is None and self._state is _RUNNING and self._spec.plain_end:
             self.stop_plainly()
         elif self._state is not _STOPPED:
             self._get_life().end_itself()
@@ -442,11 +415,10 @@ cdef class Mailbox(Entry):
         self.stop_plainly()
 
     cdef int end(self, reason) except -1:
-        self.expose()
         self._state = _STOPPED
         self._instance = None
         self._idle = False
-        life = self._parent.life
+        life = self._parent._life
         del life.children[self._key]
         if self._first is not _EMPTY or self._inbox is not None:
             self._flush()
@@ -500,7 +472,7 @@ def spawn(
         dispatcher.check_thread()
     if host.stopping or parent._state is _STOPPED:
         raise SystemStopped(f"cannot start {spec.cls.__name__}: {host.name!r} is shutting down")
-    life = parent.life
+    life = parent._life
     siblings = (parent._get_life() if life is None else life).children
     if life is not None and life.farewell:
         raise SystemStopped(f"{parent.path} is ending; start children before on_stop")
@@ -536,10 +508,9 @@ def spawn(
         cell._get_life().begin()
         return cell
     cell._state = _RUNNING
-    if cell.life is not None:
-        cell.life.settle()
+    if cell._life is not None:
+        cell._life.settle()
     else:
-        cell.hide()
         cell._handler = spec.receive
         if cell._inbox is None:
             cell._idle = True
@@ -651,7 +622,7 @@ cdef class Turns(greenlet):
                         context = self.gr_context = _Context()
                     handler = cell._handler
                     if handler is None:
-                        if cell.life is None:
+                        if cell._life is None:
                             cell.end(_NORMAL)
                         else:
                             dispatcher.enqueue(cell)
@@ -673,7 +644,7 @@ cdef class Turns(greenlet):
                     message = queue.take()
             except BaseException as error:
                 self.failed(cell, error)
-                cell.life.settle()
+                cell._life.settle()
             cell._handled += taken - left
             if dispatcher.active is not self:
                 cell._worker = None
