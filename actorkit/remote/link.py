@@ -152,6 +152,8 @@ class Association:
     ) -> None:
         self.alive = True
         self._broken = False
+        #: Why it is over, in words.
+        self._reason = ""
         #: Whether senders should wait for acknowledgements.
         self.full = False
         #: When the other side was last heard of, on the dispatcher's clock.
@@ -229,9 +231,8 @@ class Association:
     def flush(self) -> None:
         """Send the batch, with the acknowledgement of what came in."""
         self.flush_planned = False
-        if not self.alive:  # answers that come after the end would be kept for nobody
-            self.records.clear()
-            self.buffers.clear()
+        if not self.alive:  # what was put after the end, or after a wait that the end cut short
+            self._give_back()
             return
         if self._broken or not (self.records or self._acked < self._sequence.received):
             return
@@ -242,10 +243,13 @@ class Association:
 
     def ping(self) -> None:
         """Send a sign of life, unless there is more to say anyway."""
-        if self.alive and not self.records and not self._broken:
+        if self.alive and not self.records:
             self._send_batch([], [])
 
     def _send_batch(self, records: list[Any], buffers: list[Any]) -> None:
+        if self._broken:
+            self.records += records
+            return
         self._acked = self._sequence.received
         seq = self._sequence.sent + 1
         try:
@@ -265,6 +269,7 @@ class Association:
         except OSError as error:
             self.records, self.buffers = records, buffers
             self._break(f"the connection broke: {error}")
+            return
         if window.bytes > MAX_UNREAD_BYTES:
             self.end("the other side does not read what it asked for")
 
@@ -352,12 +357,18 @@ class Association:
         if not self.alive:
             return
         self.alive = False
+        self._reason = reason
         if tell:
             with suppress(OSError):
                 self.wire.send([Goodbye(reason, again).write()])
         self.wire.close()
         self._let_senders_go()
         self._on_end(self, reason, again)
-        if self.records:
-            self._on_unsent(self.records, self.buffers, reason)
-            self.records, self.buffers = [], []
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Hand over what will not be sent any more."""
+        records, self.records = self.records, []
+        buffers, self.buffers = self.buffers, []
+        if records:
+            self._on_unsent(records, buffers, self._reason)

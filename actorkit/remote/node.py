@@ -191,9 +191,7 @@ class Network:
         """
         if timeout is not None:
             check_timeout(timeout)
-        dial = self.dials.get(address)
-        if dial is None:
-            dial = self.dials[address] = Dial(self, address)
+        dial = self._dial(address)
         if dial.peer is None and not dial.trying:
             for peer in self.peers.values():
                 if peer.address == address:
@@ -227,10 +225,14 @@ class Network:
         elif self._is_over(node) or not node.address or self.system.stopping:
             otherwise(self.gone(ref))
         else:
-            dial = self.dials.get(node.address)
-            if dial is None:
-                dial = self.dials[node.address] = Dial(self, node.address)
-            dial.hold(node, then, otherwise)
+            self._dial(node.address).hold(node, then, otherwise)
+
+    def _dial(self, address: str) -> Dial:
+        """The one way to an address, made when there is none."""
+        dial = self.dials.get(address)
+        if dial is None:
+            dial = self.dials[address] = Dial(self, address)
+        return dial
 
     def close(self) -> None:
         """End every association in order, and free the sockets."""
@@ -320,16 +322,14 @@ class Network:
             other = None
         if other is None and welcome.session != dial.session:
             dial.insist(welcome.session)
-        elif other is None:
-            wire = dial.release()
-            dial.stood(self._stand(wire, welcome, dial.address, welcome.session))
-        elif welcome.session == dial.session and self.key < key:
-            # Both connected at once and neither knew: the smaller one's connection stays.
-            wire = dial.release()
-            other.association.end("both connected at once")
-            dial.stood(self._stand(wire, welcome, dial.address, welcome.session))
-        else:
+        elif other is not None and (welcome.session != dial.session or key < self.key):
             dial.stood(other)
+        else:
+            wire = dial.release()
+            if other is not None:
+                # Both connected at once and neither knew: the smaller one's connection stays.
+                other.association.end("both connected at once")
+            dial.stood(self._stand(wire, welcome, dial.address, welcome.session))
 
     def _replaced(self, other: Peer, since: float) -> bool:
         """Whether `other` must make way for one of its name that has claimed it since then."""

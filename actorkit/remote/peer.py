@@ -152,16 +152,11 @@ class Peer:
         if association.full and not self._wait_for_room(deadline):
             envelope.expire()
             return
-        number = next(self._numbers)
         kind, body = self.forms.of(message)
         size = 0
         if kind == PACKED:
             body, size = self._pack(message)
-        association.put_sized(ref.uid << 4 | ASK | kind, (number, body), size)
-        if association.alive:
-            self.questions[number] = (envelope, ref)
-        else:
-            envelope.fail(NodeLost(f"the connection to {self.name} broke", ref=ref))
+        self._put_question(ref, kind, body, size, envelope)
 
     def tell_packed(self, uid: int, data: bytes) -> None:
         """Send what the codec has packed before; raises Full when there is no room."""
@@ -173,9 +168,14 @@ class Peer:
         """`ask` with what the codec has packed before."""
         if self.association.full:
             self._wait_for_room()
+        self._put_question(ref, PACKED, data, len(data), envelope)
+
+    def _put_question(
+        self, ref: ActorRef[Any], kind: int, body: Any, size: int, envelope: Envelope
+    ) -> None:
         number = next(self._numbers)
         self.questions[number] = (envelope, ref)
-        self.association.put_sized(ref.uid << 4 | ASK | PACKED, (number, data), len(data))
+        self.association.put_sized(ref.uid << 4 | ASK | kind, (number, body), size)
 
     def reply(self, number: int, value: Any, error: BaseException | None) -> None:
         """Answer question `number` of the other side."""
@@ -242,7 +242,10 @@ class Peer:
                 if self.association.alive:
                     self.reply((-head - 1) >> 3, None, CodecError(f"the answer is {text}"))
             elif head & ASK:
-                self._settle(body[0], None, CodecError(f"the question is {text}"))
+                if self.association.alive:
+                    self._settle(body[0], None, CodecError(f"the question is {text}"))
+                elif body[0] in self.questions:  # asked after `lost` had told the others
+                    self._settle(body[0], None, NodeLost(f"{self.name} is lost: {text}"))
             elif head >> 4 and events.wants(DeadLetter):
                 ref = self.network.ref_of(self.node, head >> 4, "")
                 events.publish(DeadLetter(self._content(head, body, buffers), ref, text))

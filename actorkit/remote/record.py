@@ -26,7 +26,6 @@ __all__ = [
     "TUPLE",
     "ShortForms",
     "answer_head",
-    "is_small",
 ]
 
 #: What a body is: a value of msgpack's own, a tuple of such, a message by schema, bytes of the

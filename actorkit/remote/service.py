@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import gevent
@@ -19,13 +20,16 @@ from .peer import Peer, Watcher
 __all__ = ["SERVICES", "serve"]
 
 
+_signature = cache(inspect.signature)
+
+
 def serve(peer: Peer, call: Any, number: int) -> None:
     """Carry out what the other node asks; question `number` (0: none) is answered."""
     service = SERVICES.get(call.name) if type(call) is Call else None
     try:
         if service is None:
             raise CodecError(f"no such service: {call!r:.100}")
-        arguments = inspect.signature(service).bind(peer, *call.args)
+        arguments = _signature(service).bind(peer, *call.args)
     except (CodecError, TypeError) as error:
         peer.network.counters["unreadable"] += 1
         if number:

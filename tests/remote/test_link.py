@@ -185,3 +185,22 @@ def test_what_is_answered_after_the_end_is_kept_for_nobody() -> None:
     association.put(-8, "an answer that comes late")
     settle()
     assert association.records == association.buffers == []
+
+
+def test_a_batch_in_parts_whose_connection_breaks_is_given_back_whole() -> None:
+    line = Line()
+    line.closed = True
+    unsent: list[Any] = []
+    association = Association(
+        line,
+        Offer(frame=100),
+        Dispatcher.current(),
+        lambda records, buffers: None,
+        lambda association, reason, again: None,
+        on_unsent=lambda records, buffers, text: unsent.extend(records),
+    )
+    for number in range(8):
+        association.put(number, "x" * 40)
+    settle()
+    assert not association.alive
+    assert unsent[::2] == list(range(8))

@@ -832,3 +832,18 @@ def test_what_had_not_left_when_the_connection_broke_is_a_dead_letter(pair: Pair
     letters = [event for event in pair.events if isinstance(event, DeadLetter)]
     assert [letter.message for letter in letters] == told
     assert {letter.ref for letter in letters} == {pair.ref}
+
+
+def test_a_tell_that_waited_for_room_until_the_end_is_a_dead_letter(pair: Pair) -> None:
+    (peer,) = pair.beta._network.peers.values()  # type: ignore[union-attr]
+    peer.association.full = True
+    teller = gevent.spawn(pair.ref.tell, "waited")
+    asker = pair.beta.spawn(Obedient)
+    asked = asker.ask_nowait(lambda actor: pair.ref.ask("waited too", timeout=None), timeout=None)
+    gevent.sleep(0.05)
+    peer.association.end("a test", tell=False)
+    teller.join(timeout=5)
+    with pytest.raises(NodeLost, match="a test"):
+        asked.get(timeout=5)
+    letters = [event.message for event in pair.events if isinstance(event, DeadLetter)]
+    assert letters == ["waited"]
