@@ -17,7 +17,7 @@ from .errors import (
     UncallableMethod,
     UnhandledMessage,
 )
-from .kernel import RUNNING, STOPPED, Cell, Envelope, Inbox, Spec
+from .kernel import STOPPED, Cell, Envelope, Inbox, Spec
 from .kernel.dispatcher import own_worker
 from .kernel.life import ActorTimer
 from .log import get_logger
@@ -184,11 +184,7 @@ class Actor:
 
     def stop(self) -> None:
         """End normally after this turn; a `permanent` actor comes back."""
-        cell = self._own_cell()
-        if cell._life is None and cell._state is RUNNING and cell._spec.plain_end:
-            cell._stop_plainly()
-        elif cell._state is not STOPPED:
-            cell._get_life().end_itself()
+        self._own_cell()._stop_itself()
 
     def watch(self, ref: ActorRef[Any]) -> None:
         """Have a `Terminated(ref, reason, error)` sent here when `ref` ends (now, if it has)."""

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 from .futures import Future
-from .kernel import RUNNING, STOPPED, Dispatcher, Envelope, InboxQueue, Life, Sender, Waiter
-from .kernel.sender import ASK_TIMEOUT, check_timeout
+from .kernel import RUNNING, STOPPED, Cell, Dispatcher, Envelope, InboxQueue, Life, Waiter
+from .kernel.asking import ASK_TIMEOUT, check_timeout
 from .messages import Call, Reason, Terminated
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ class ActorRef(Generic[A]):
         raise NotImplementedError
 
 
-class LocalRef(Sender, ActorRef[A]):
+class LocalRef(Cell, ActorRef[A]):
     """The reference of an actor in this process: its cell."""
 
     __slots__ = ()

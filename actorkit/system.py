@@ -17,11 +17,10 @@ from .actor import Actor
 from .errors import ActorNotFound, SystemStopped
 from .events import EventStream
 from .groups import Groups
-from .kernel import RUNNING, STOPPED, Cell, Dispatcher, Inbox, Life, Spec, Worker
+from .kernel import RUNNING, STOPPED, Cell, Dispatcher, Inbox, Life, Spec, Worker, make_instance
 from .kernel import spawn as spawn_cell
+from .kernel.asking import ASK_TIMEOUT, check_timeout
 from .kernel.life import KILL_GRACE
-from .kernel.sender import ASK_TIMEOUT, check_timeout
-from .kernel.spawn import make_instance
 from .kernel.watchdog import Watchdog
 from .messages import Reason
 from .observe.tree import ActorInfo, snapshot

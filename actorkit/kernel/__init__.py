@@ -1,20 +1,22 @@
 """What runs for every message: cells, inboxes, the dispatcher, tell and ask.
 
 Everything above (`actor`, `ref`, `system`) takes the kernel's names from here, and only these.
-The pure Python kernel is the reference. `NAME` says which kernel runs.
+What runs for every message exists twice, in `pure/` (the reference) and in `compiled/`; `twin.py`
+chooses, and `NAME` says which runs. The rest is Python and exists once.
 """
 
 from __future__ import annotations
 
-from .cell import RUNNING, STOPPED, Cell, Spec, State
-from .dispatcher import Dispatcher, Worker
-from .envelope import EMPTY, Envelope, Waiter
+from .cell import Cell
+from .dispatcher import Dispatcher, Worker, own_worker
 from .inbox import Box, Inbox, InboxQueue
 from .life import Life
-from .sender import Sender
-from .spawn import spawn
+from .spec import Spec
+from .terms import EMPTY, RUNNING, STOPPED, State
+from .twin import BUILT, NAME, Envelope, Waiter, make_instance, spawn
 
 __all__ = [
+    "BUILT",
     "EMPTY",
     "NAME",
     "RUNNING",
@@ -26,12 +28,11 @@ __all__ = [
     "Inbox",
     "InboxQueue",
     "Life",
-    "Sender",
     "Spec",
     "State",
     "Waiter",
     "Worker",
+    "make_instance",
+    "own_worker",
     "spawn",
 ]
-
-NAME = "pure"

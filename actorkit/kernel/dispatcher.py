@@ -41,7 +41,6 @@ import os
 import random
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextvars import Context
 from itertools import count
@@ -49,125 +48,30 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import gevent.timeout
 from gevent import get_hub
-from gevent.exceptions import BlockingSwitchOutError
-from gevent.monkey import get_original
-from greenlet import GreenletExit, getcurrent, greenlet
+from greenlet import getcurrent
 
 from ..errors import ForkedSystem, NotInActor, WrongThread
 from ..timers import TimeoutWheel, Timers
-from .envelope import EMPTY, Envelope, Waiter
+from .terms import EMPTY, STRIDE
+from .twin import Envelope, Switch, Turns, get_ident
 
 if TYPE_CHECKING:
     from .cell import Cell
 
-__all__ = ["MAX_PARKED", "SLICE", "STRIDE", "Dispatcher", "TurnGuard", "Worker", "own_worker"]
+__all__ = ["SLICE", "Dispatcher", "TurnGuard", "Worker", "own_worker"]
 
 #: Seconds of turns between two looks at sockets and timers.
 SLICE = 0.001
-#: The most messages of one cell in one turn, and between two looks at the clock.
-STRIDE = 64
 #: How often in a slice the clock is looked at when turns are long.
 LOOKS_PER_SLICE = 10
-#: Idle worker greenlets kept for the next burst of blocking actors.
-MAX_PARKED = 1024
-#: Empty deques kept for the next inbox that needs one.
-MAX_SPARE = 1024
 
-get_ident = get_original("_thread", "get_ident")
-
-_FORKED = -1
+_FORKED = 0  # no thread has this number
 
 
-class Worker(greenlet):
-    """A greenlet that runs turns of cells.
+class Worker(Turns):
+    """A greenlet that runs turns of cells, and what it does beside them."""
 
-    `cell` is whose turn it runs (None when none), `envelope` the question being answered, `guard`
-    what must be undone after the message: see `Worker.clean`.
-    """
-
-    __slots__ = ("alert", "cell", "dispatcher", "envelope", "guard", "stash_to")
-
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        super().__init__(parent=dispatcher.hub)
-        self.dispatcher = dispatcher
-        self.cell: Cell | None = None
-        self.envelope: Envelope | None = None
-        self.guard: TurnGuard | None = None
-        #: Something is to be looked at after the message: a guard, or that this one is not active.
-        self.alert = False
-        self.stash_to: list[Any] | None = None
-
-    def run(self) -> None:
-        dispatcher = self.dispatcher
-        ready = dispatcher.ready
-        spare = dispatcher.spare
-        popleft = ready.popleft
-        left = dispatcher.stride
-        context = self.gr_context = Context()
-        while True:
-            if left <= 0:
-                left = dispatcher.tick(self)
-            try:
-                cell = popleft()
-            except IndexError:
-                if not dispatcher.park(self):
-                    return
-                continue
-            handler = cell._handler
-            if handler is None:
-                left -= 1
-                cell._step(self)
-                if dispatcher.active is not self and not dispatcher.park(self):
-                    return
-                continue
-            self.cell = cell
-            instance = cell._instance
-            message = cell._first
-            cell._first = EMPTY
-            taken = left
-            active = True
-            try:
-                while True:
-                    left -= 1
-                    if type(message) is Envelope:
-                        message.deliver(self, handler, instance)
-                    else:
-                        handler(instance, message)
-                    if self.alert:
-                        self.alert = False
-                        self.clean(message)
-                        active = dispatcher.active is self
-                    if context:
-                        context = self.gr_context = Context()
-                    handler = cell._handler
-                    if handler is None:
-                        if cell._life is None:
-                            cell._end()
-                        else:
-                            dispatcher.schedule(cell)
-                        break
-                    queue = cell._inbox
-                    if not queue:
-                        if queue is not None:
-                            cell._inbox = None
-                            if len(spare) < MAX_SPARE:
-                                spare.append(queue)
-                        cell._idle = True
-                        break
-                    if left <= 0 or not active:
-                        cell._first = queue.popleft()
-                        dispatcher.schedule(cell)
-                        break
-                    message = queue.popleft()
-            except BaseException as error:
-                self.failed(cell, error)
-                cell._life.settle()
-            cell._handled += taken - left
-            message = EMPTY
-            if dispatcher.active is not self:
-                cell._worker = None
-                if not dispatcher.park(self):
-                    return
+    __slots__ = ()
 
     def handle(self, cell: Cell, handler: Callable[[Any, Any], Any], message: Any) -> bool:
         """Run the turn of one message outside the loop above; False when it failed."""
@@ -251,7 +155,7 @@ def _current_or_guard() -> Any:
 vars(gevent.timeout)["getcurrent"] = _current_or_guard
 
 
-class Dispatcher:
+class Dispatcher(Switch):
     """Runs the cells of one hub. `Dispatcher.current()` is that of the calling thread."""
 
     #: The most messages of one cell in one turn; a simulation takes one at a time.
@@ -260,20 +164,10 @@ class Dispatcher:
     uids: Iterator[int] = count(1)
 
     def __init__(self, hub: Any, clock: Callable[[], float] = time.monotonic) -> None:
-        self.hub = hub
+        super().__init__(hub, clock)
         self.loop = hub.loop
-        self.clock = clock
-        self.thread: int = get_ident()
-        self.ready: deque[Any] = deque()
-        self.spare: list[deque[Any]] = []
-        self.parked: list[Worker] = []
-        self.active: Worker | None = None
-        #: Puts a cell or a waiter at the end of the ready deque.
-        self.schedule: Callable[[Any], None] = self._wake
         self.timers = Timers(self.loop, clock)
         self.timeouts = TimeoutWheel(self.timers)
-        #: Questions asked since the hub last ran: the answered ones never see the timeout wheel.
-        self.fresh: list[tuple[Envelope, float]] = []
         #: Counts the hub's visits; with `slice_began` it tells the watchdog of a stuck turn.
         self.visits = 0
         self.slice_began = clock()
@@ -283,7 +177,6 @@ class Dispatcher:
         self._looked = 0.0
         self._stride = STRIDE
         self._round = -1
-        self._yielding = False
         self._slice_timer = self.loop.timer(0.0)
         #: What warns of a stuck turn, when there is one; see watchdog.py.
         self.watchdog: Any = None
@@ -325,95 +218,11 @@ class Dispatcher:
         elif not self.forked:
             self.loop.run_callback_threadsafe(function, *args)
 
-    # -- waiting and switching ------------------------------------------------------------------
-
-    def suspend(self, waiter: Waiter) -> None:
-        """Wait here until somebody schedules `waiter`; other actors run meanwhile.
-
-        Raises whatever is thrown into the waiting greenlet (a timeout, a kill).
-        """
-        me = getcurrent()
-        if me is self.hub:
-            raise BlockingSwitchOutError(
-                "a callback of the event loop cannot wait; use ask_nowait or spawn a greenlet"
-            )
-        waiter.greenlet = me
-        try:
-            self._leave(me)
-        except BaseException:
-            waiter.greenlet = None
-            raise
-        while waiter.greenlet is not None:  # woken by a stray switch
-            self.hub.switch()
-        if self.active is me:
-            cell = me.cell
-            if cell is not None:
-                cell._worker = None
-
-    def _leave(self, me: greenlet) -> None:
-        active = self.active
-        if self.ready and not self._yielding and (active is me or active is None):
-            if active is me:
-                active.alert = True
-                cell = active.cell
-                if cell is not None:
-                    cell._worker = active
-            parked = self.parked
-            worker = self.active = parked.pop() if parked else Worker(self)
-            worker.switch()
-        else:
-            if self.fresh:  # perhaps nothing is to run, and no pump to file them
-                self._file_timeouts()
-            self.hub.switch()
-
-    def hand_to(self, worker: Worker, target: greenlet) -> None:
-        """Park the active `worker` and switch straight to `target`."""
-        worker.cell = None
-        self.parked.append(worker)
-        self.active = target if isinstance(target, Worker) else None
-        try:
-            target.switch()
-        except BaseException:
-            self.retire(worker)
-
-    def rest(self, worker: Worker) -> None:
-        """A worker that has an actor of its own waits here until control is handed to it."""
-        if self.active is worker and self.ready and not self._yielding:
-            self._leave(worker)
-        else:
-            self.leave_for_good(worker)
-            self.hub.switch()
-
-    def leave_for_good(self, worker: Worker) -> None:
-        """The worker takes no more entries; the pump stands, so others will."""
-        if self.active is worker:
-            self.active = None
-
-    def park(self, worker: Worker) -> bool:
-        """Wait among the idle workers until made active; False when the worker shall end."""
-        worker.cell = None
-        parked = self.parked
-        self.leave_for_good(worker)
-        if len(parked) >= MAX_PARKED:
-            return False
-        parked.append(worker)
-        try:
-            self.hub.switch()
-        except BaseException:
-            self.retire(worker)
-        return True
-
-    def retire(self, worker: Worker) -> None:
-        """End an idle worker into which something was thrown: it was nobody's turn."""
-        if worker in self.parked:
-            self.parked.remove(worker)
-        raise GreenletExit
-
     # -- the loop's side ------------------------------------------------------------------------
 
     def _wake(self, entry: Any) -> None:
         self.ready.append(entry)
-        self.schedule = self.ready.append
+        self.rouse()
         self._new_round()
         self.loop.run_callback(self._pump)
 
@@ -421,7 +230,7 @@ class Dispatcher:
         self.visits += 1
         if self.fresh:
             self._file_timeouts()
-        if self._yielding:
+        if self.yielding:
             return
         blocked = self.active
         if blocked is not None:
@@ -431,16 +240,20 @@ class Dispatcher:
             if cell is not None:
                 cell._worker = blocked
         if not self.ready:
-            self.schedule = self._wake
+            self.sleep()
         elif self.clock() >= self._deadline and not self._new_round():
-            self._yielding = True
+            self.yielding = True
             self._slice_timer.start(self._next_slice)
         else:
             self._activate()
 
+    def make_worker(self) -> Worker:
+        """A new worker, when all others are at work."""
+        return Worker(self)
+
     def _activate(self) -> None:
         parked = self.parked
-        worker = self.active = parked.pop() if parked else Worker(self)
+        worker = self.active = parked.pop() if parked else self.make_worker()
         self.loop.run_callback(self._pump)
         worker.switch()
 
@@ -459,9 +272,9 @@ class Dispatcher:
         if self.active is not worker:
             return 1
         worker.cell = None
-        self._yielding = True
+        self.yielding = True
         self._slice_timer.start(self._next_slice)
-        while self._yielding:
+        while self.yielding:
             try:
                 self.hub.switch()
             except BaseException as error:
@@ -470,7 +283,7 @@ class Dispatcher:
         return self._stride
 
     def _next_slice(self) -> None:
-        self._yielding = False
+        self.yielding = False
         self._begin_slice()
         self.visits += 1
         if self.fresh:
@@ -481,7 +294,7 @@ class Dispatcher:
         elif self.ready:
             self._activate()
         else:
-            self.schedule = self._wake
+            self.sleep()
 
     def _new_round(self) -> bool:
         """Begin a slice if the loop has turned since the last one began."""
@@ -497,9 +310,9 @@ class Dispatcher:
         self._deadline = self._looked + SLICE
 
     def _file_timeouts(self) -> None:
-        for envelope, deadline in self.fresh:
+        for envelope in self.fresh:
             if not envelope.done:
-                self.timeouts.add(envelope, deadline)
+                self.timeouts.add(envelope, envelope.deadline)
         self.fresh.clear()
 
 

@@ -18,7 +18,8 @@ from greenlet import getcurrent
 from ..errors import NotInActor
 from ..events import InboxOverflow
 from ..messages import Call
-from .envelope import EMPTY, Envelope, Waiter
+from .terms import EMPTY
+from .twin import Envelope, Waiter
 
 if TYPE_CHECKING:
     from .cell import Cell

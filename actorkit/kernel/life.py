@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import traceback
 import weakref
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -35,12 +34,12 @@ from ..log import get_logger
 from ..messages import IdleTimeout, Reason, Terminated
 from ..supervision import History
 from ..timers import Timer
-from .cell import RUNNING, STOPPED, Cell, State
+from .cell import Cell
 from .dispatcher import Dispatcher, Worker, own_worker
-from .envelope import EMPTY, Envelope
 from .reader import Reader, close_question
-from .spawn import make_instance
 from .supervisor import Regroup, supervise
+from .terms import EMPTY, RUNNING, STOPPED, State
+from .twin import Envelope, Queue, make_instance
 
 __all__ = ["KILL_GRACE", "ActorTimer", "Life"]
 
@@ -755,7 +754,7 @@ class Life:
             messages = [*messages, cell._first]
             cell._first = EMPTY
         if cell._inbox is None:
-            cell._inbox = deque(messages)
+            cell._inbox = Queue(messages)
         else:
             cell._inbox.extendleft(reversed(messages))
 

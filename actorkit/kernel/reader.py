@@ -14,10 +14,11 @@ from gevent.queue import Empty
 from ..errors import ActorExit, Refused, ReplyDropped
 from ..messages import Call
 from ..timers import Timer
+from .asking import check_timeout
 from .dispatcher import Worker, own_worker
-from .envelope import EMPTY, Envelope, Waiter
 from .inbox import payload
-from .sender import check_timeout
+from .terms import EMPTY
+from .twin import Envelope, Waiter
 
 if TYPE_CHECKING:
     from .life import Life
@@ -52,7 +53,9 @@ class Reader:
         if waiter is None:
             return False
         self._waiter = None
-        waiter._step(worker)
+        target = waiter._step(worker)
+        if target is not None:
+            worker.dispatcher.hand_to(worker, target)
         return True
 
     def next(self, match: Any, block: bool, timeout: float | None, peek: bool = False) -> Any:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from ..errors import ActorError
 from ..messages import Reason
 from ..supervision import Action, Decision, Directive, OneForOne, Strategy, decide
-from .cell import STOPPED, Cell, State
+from .cell import Cell
+from .terms import STOPPED, State
 
 if TYPE_CHECKING:
     from .life import Life

@@ -14,11 +14,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
+from .. import kernel
 from ..actor import Actor
 from ..errors import ActorError, ActorStopped, CodecError, NodeLost, NodeUnreachable
 from ..events import NodeDown, NodeUnresponsive, NodeUp
 from ..kernel import Dispatcher
-from ..kernel.sender import ASK_TIMEOUT, check_timeout
+from ..kernel.asking import ASK_TIMEOUT, check_timeout
 from ..log import get_logger
 from ..messages import Call, Reason, Terminated
 from ..ref import ActorRef, LocalRef
@@ -382,7 +383,9 @@ class Network:
         node.peer = self.peers[node.key] = self._wires[wire] = peer
         self.counters["associations"] += 1
         self.system.events.publish(NodeUp(peer.name, peer.address))
-        get_logger(system=self.system.name).info("node up", node=peer.name, address=peer.address)
+        get_logger(system=self.system.name).info(
+            "node up", node=peer.name, address=peer.address, kernel=kernel.NAME
+        )
         if "groups" in peer.features:
             for group, ref in self.system.groups.joined_here():
                 peer.tell(0, Call("joined", (group, ref)))

@@ -35,9 +35,9 @@ from ..errors import (
     WrongThread,
 )
 from ..kernel import Dispatcher
-from ..kernel.dispatcher import get_ident
+from ..kernel.asking import ASK_TIMEOUT, check_timeout
 from ..kernel.life import KILL_GRACE
-from ..kernel.sender import ASK_TIMEOUT, check_timeout
+from ..kernel.twin import get_ident
 from ..log import get_logger
 from ..ref import ActorRef
 from ..supervision import Backoff

@@ -11,8 +11,8 @@ from greenlet import getcurrent
 from ..errors import ActorError, CodecError, NotInActor
 from ..events import DeadLetter
 from ..kernel import Envelope, Life, Worker
-from ..kernel.dispatcher import get_ident
-from ..kernel.sender import ASK_TIMEOUT, check_timeout
+from ..kernel.asking import ASK_TIMEOUT, check_timeout
+from ..kernel.twin import get_ident
 from ..messages import Call, Reason, Terminated
 from ..ref import ActorRef
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from greenlet import greenlet
 
 from ..kernel import Cell, Dispatcher, Worker
-from ..kernel.dispatcher import STRIDE
+from ..kernel.terms import STRIDE
 from ..timers import TimeoutWheel, Timer, Timers
 from .loop import TIE, AsyncWatcher, Callback, Due, Node, TimerWatcher, VirtualLoop
 

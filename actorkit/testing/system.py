@@ -20,7 +20,7 @@ from ..events import (
     NodeUp,
 )
 from ..kernel import Dispatcher, Envelope
-from ..kernel.sender import ASK_TIMEOUT
+from ..kernel.asking import ASK_TIMEOUT
 from ..messages import Call
 from ..ref import LocalRef
 from ..remote.security import Insecure

@@ -1,6 +1,7 @@
 """`python -m tests.benchmarks SUITE`: a table of actorkit with its peers in the same run.
 
-`local` is the core in one process; `remote` is two processes over tcp.
+`local` is the core in one process; `remote` is two processes over tcp. The peer "pure" is actorkit
+again, on its pure kernel.
 
 Each figure is measured in a process of its own; the peers of a case alternate, so that they share
 the machine's moods; the median of the repeats is shown.
@@ -18,14 +19,16 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from actorkit import kernel
+
 from .cases import LOCAL, SAVINA, Case
 from .remote.cases import REMOTE
-from .run import available, offers
+from .run import available, environment, offers
 
 CASES = {"local": LOCAL + SAVINA, "remote": REMOTE}
 PEERS = {
-    "local": "actorkit,seed,pykka,erlang,lapinbeam,xoscar",
-    "remote": "actorkit,raw,raw_blocking,erlang,zerorpc,xoscar,lapinbeam",
+    "local": "actorkit,pure,seed,pykka,erlang,lapinbeam,xoscar",
+    "remote": "actorkit,pure,raw,raw_blocking,erlang,zerorpc,xoscar,lapinbeam",
 }
 PACKAGES = ("gevent", "greenlet", "pyzmq", "msgpack", "pykka", "zerorpc", "lapinbeam", "xoscar")
 
@@ -43,7 +46,9 @@ def measure(suite: str, case: Case, peers: list[str], repeats: int, quick: bool)
             command += [str(case.size(peer, quick))]
             if case.argument:
                 command.append(case.argument)
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, env=environment(peer)
+            )
             if done.returncode:
                 print(f"{peer} {case.name} failed:\n{done.stderr}", file=sys.stderr)
             else:
@@ -69,7 +74,10 @@ def machine() -> str:
         except PackageNotFoundError:
             continue
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{model}, {os.cpu_count()} CPUs; {python}, {', '.join(packages)}"
+    return (
+        f"{model}, {os.cpu_count()} CPUs; {python}, {', '.join(packages)};"
+        f" actorkit's kernel: {kernel.NAME}"
+    )
 
 
 def ratio(case: Case, ours: float | None, theirs: float | None) -> str:

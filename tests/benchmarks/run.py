@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -18,7 +19,16 @@ HERE = Path(__file__).parent
 #: Where the programs of a suite's peers are.
 FOLDERS = {"local": "peers", "remote": "remote"}
 #: Peers that need no package but actorkit's own.
-BUILT_IN = ("actorkit", "seed", "raw", "raw_blocking")
+BUILT_IN = ("actorkit", "pure", "seed", "raw", "raw_blocking")
+
+
+def environment(peer: str) -> dict[str, str]:
+    """What the process of a peer finds in its environment; "pure" is actorkit's pure kernel."""
+    return os.environ | {"ACTORKIT_PURE": "1"} if peer == "pure" else dict(os.environ)
+
+
+def program_of(peer: str) -> str:
+    return "actorkit" if peer == "pure" else peer
 
 
 def available(peer: str) -> bool:
@@ -32,6 +42,7 @@ def offers(suite: str, peer: str, function: str) -> bool:
     """Whether the peer has a program for the case."""
     from . import savina
 
+    peer = program_of(peer)
     if suite == "local" and hasattr(savina, function):
         return peer in savina.APIS
     if suite == "local" and peer == "erlang":
@@ -42,6 +53,7 @@ def offers(suite: str, peer: str, function: str) -> bool:
 
 def main() -> None:
     suite, peer, function, size, *argument = sys.argv[1:]
+    peer = program_of(peer)
     quiet()
     from . import savina
 

@@ -20,7 +20,7 @@ from actorkit import (
     InboxOverflow,
     OneForOne,
 )
-from actorkit.kernel.envelope import EMPTY
+from actorkit.kernel import EMPTY
 from actorkit.kernel.inbox import Box, Overflow
 from tests.actors import Obedient, instance_of, settle
 

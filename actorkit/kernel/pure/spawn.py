@@ -5,16 +5,44 @@ Used by the system (`spawn`) and by restarts (`make_instance`).
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from ..errors import NameTaken, SystemStopped
-from ..events import ActorStarted
-from ..messages import Reason
-from .cell import RUNNING, STOPPED, Cell, Host, Spec
-from .dispatcher import Dispatcher, get_ident
-from .inbox import Box
+from ...errors import NameTaken, SystemStopped
+from ...events import ActorStarted
+from ..terms import RUNNING, STOPPED, Host
+from .switch import get_ident
 
-__all__ = ["make_instance", "spawn"]
+if TYPE_CHECKING:
+    from ..cell import Cell
+    from ..dispatcher import Dispatcher
+    from ..spec import Spec
+
+__all__ = ["Plan", "make_instance", "spawn"]
+
+
+class Plan:
+    """What each spawn, message and end of an actor needs of its `Spec`."""
+
+    __slots__ = (
+        "begins",
+        "bounded",
+        "cls",
+        "init",
+        "new",
+        "ordered_plainly",
+        "plain_end",
+        "receive",
+    )
+
+    cls: type[Any]
+    new: Callable[..., Any] | None  #: None where it is `object.__new__`
+    init: Callable[..., None]
+    receive: Callable[[Any, Any], Any]
+    begins: bool  #: the actor has a first turn of its own
+    bounded: bool  #: its inbox has limits
+    ordered_plainly: bool  #: an end needs no turn, since there is nothing to call ...
+    plain_end: bool  #: ... and, where it is the actor's own end, nothing to restart
 
 
 def spawn(
@@ -47,12 +75,12 @@ def spawn(
     cell = host.cell_type(host, dispatcher, parent, spec, key, uid, args, kwargs or None)
     siblings[key] = cell
     if spec.bounded:
-        cell._box = Box(spec.inbox)
+        cell._box = spec.make_box()
         cell._get_life()
     try:
         make_instance(cell)
     except BaseException:
-        _discard(cell)
+        cell._discard()
         raise
     if host.events.subscriptions:
         host.events.publish(ActorStarted(cell._ref))
@@ -71,17 +99,6 @@ def spawn(
             cell._first = queue.popleft()
             dispatcher.schedule(cell)
     return cell
-
-
-def _discard(cell: Cell) -> None:
-    """The constructor has failed: end what it began, and leave nothing behind."""
-    cell._state = STOPPED
-    cell._instance = None
-    cell._parent._get_life().children.pop(cell._key, None)  # type: ignore[union-attr]
-    if cell._life is not None:
-        for child in reversed(list(cell._life.children.values())):
-            child._get_life().order_stop(Reason.SHUTDOWN)
-    cell._flush()
 
 
 def make_instance(cell: Cell) -> None:

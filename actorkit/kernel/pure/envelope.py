@@ -2,35 +2,25 @@
 
 A plain `tell` puts the bare message into the inbox; an `Envelope` goes there when somebody waits
 for an answer, or when it must be asked at delivery whether it still stands. Uses only errors and
-messages; the cell, the dispatcher and `tell`/`ask` are built on it.
+messages; everything else of the kernel is built on it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from ..errors import AskTimeout
-from ..messages import Call
+from ...errors import AskTimeout
+from ...messages import Call
 
 if TYPE_CHECKING:
     from greenlet import greenlet
 
-    from .cell import Cell
-    from .dispatcher import Dispatcher, Worker
+    from ..cell import Cell
+    from ..dispatcher import Dispatcher, Worker
+    from ..terms import Sink
 
-__all__ = ["EMPTY", "Envelope", "Sink", "Waiter"]
-
-
-class _Empty:
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "EMPTY"
-
-
-#: Stands where no message is; `None` is a message like any other.
-EMPTY: Any = _Empty()
+__all__ = ["Envelope", "Waiter"]
 
 
 class Waiter:
@@ -48,18 +38,11 @@ class Waiter:
     def __init__(self) -> None:
         self.greenlet: greenlet | None = None
 
-    def _step(self, worker: Worker) -> None:
-        """Give the thread of control to the waiting greenlet (it may have gone: then nothing)."""
+    def _step(self, worker: Worker) -> greenlet | None:
+        """The waiting greenlet, which is to have the thread of control (it may have gone)."""
         waiting = self.greenlet
-        if waiting is not None:
-            self.greenlet = None
-            worker.dispatcher.hand_to(worker, waiting)
-
-
-class Sink(Protocol):
-    """Where the answer to a question goes when no greenlet waits in `ask` itself."""
-
-    def settle(self, value: Any, error: BaseException | None) -> None: ...
+        self.greenlet = None
+        return waiting
 
 
 class Envelope(Waiter):
@@ -72,6 +55,7 @@ class Envelope(Waiter):
     __slots__ = (
         "bucket",
         "cell",
+        "deadline",
         "dispatcher",
         "done",
         "error",
@@ -99,6 +83,7 @@ class Envelope(Waiter):
         self.sink: Sink | None = None
         self.bucket: dict[Any, None] | None = None
         self.value: Any = None
+        self.deadline: float  #: on the dispatcher's clock; set where the asker waits in `ask`
         self.error: BaseException | None = None
 
     def deliver(self, worker: Worker, handler: Callable[[Any, Any], Any], instance: Any) -> None:

@@ -1,0 +1,1 @@
+"""The compiled kernel: `core.pyx`, the twin of `kernel/pure`. `twin.py` chooses between the two."""
