@@ -588,6 +588,11 @@ class Life:
             child._get_life().kill_tree()
         self.kill()
 
+    def leave_behind(self) -> None:
+        """Let go of everybody, without a word to anybody: nothing runs here any more."""
+        self.children, self.links, self.watchers, self.watching = {}, {}, {}, {}
+        self.observers, self.signals, self.timers, self.tasks = [], [], {}, {}
+
     def abandon_tree(self) -> None:
         """End everything here and now, without waiting for anybody's code."""
         self.order = (Reason.KILLED, None)

@@ -220,6 +220,12 @@ class SimulatedDispatcher(Dispatcher):
         """Bytes that are given out once: names of incarnations and sessions."""
         return self.simulation.new_token(size)
 
+    def forget(self) -> None:
+        """The simulation is over: hold nothing of it, since a suspended turn may hold this."""
+        loop, thread = self.virtual, self.thread
+        vars(self).clear()
+        self.loop, self.thread = loop, thread  # the finalizers of what is left ask them
+
     # -- entries --------------------------------------------------------------------------------
 
     def _wake(self, entry: Any) -> None:

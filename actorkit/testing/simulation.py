@@ -96,6 +96,8 @@ class Simulation:
         #: The failures of the actors of each system.
         self.failures_by_system: list[Failures] = []
         self._systems: dict[str, SimulatedSystem] = {}
+        #: All there have been, with those that crashed.
+        self._all_systems: list[SimulatedSystem] = []
         #: The log's number of what the hub's present work goes back to.
         self.cause = 0
         #: Whether that is something from another node.
@@ -189,6 +191,10 @@ class Simulation:
         self._remains = [left for left in loop.adopted if not left.dead]
         for left in self._remains:
             _forget_locals(left)
+        for system in self._all_systems:
+            system.leave_behind()
+        self._all_systems.clear()
+        hub.actorkit_dispatcher.forget()
         hub.actorkit_dispatcher = None
         hub.destroy(destroy_loop=True)
         del hub.virtual, hub._on_error
@@ -250,6 +256,7 @@ class Simulation:
         dispatcher.set_clock(*self._clocks.get(name, (0.0, 1.0)))
         system = SimulatedSystem(self, dispatcher, name, listen, spawnable, config)
         self._systems[name] = system
+        self._all_systems.append(system)
         self._subscribe(system)
         self._claims.system_started(system)
         if boot is not None:

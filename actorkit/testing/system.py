@@ -6,7 +6,7 @@ Its references write down what is sent, so that the log can say why something wa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..events import (
     ActorFailed,
@@ -14,14 +14,16 @@ from ..events import (
     ActorStarted,
     ActorStopped,
     DeadLetter,
+    EventStream,
     InboxOverflow,
     NodeDown,
     NodeUnresponsive,
     NodeUp,
 )
-from ..kernel import Dispatcher, Envelope
+from ..kernel import Cell, Dispatcher, Envelope
 from ..kernel.asking import ASK_TIMEOUT
 from ..messages import Call
+from ..observe.tree import walk
 from ..ref import LocalRef
 from ..remote.security import Insecure
 from ..system import ActorSystem
@@ -85,11 +87,45 @@ class SimulatedSystem(ActorSystem):
             name, listen=listen, security=Insecure(), spawnable=spawnable, config=config
         )
 
+    def leave_behind(self) -> None:
+        """The simulation is over: cut what would keep the system alive through its actors.
+
+        The compiled kernel's frames under a suspended turn hold its actor for good, out of the
+        garbage collector's sight. So no actor keeps more than its name, its state and its error.
+        """
+        remnant = Remnant(self.name)
+        for cell in (self._root, *walk(self._root)):
+            cell._host = remnant
+            cell._instance = None
+            if cell._life is not None:
+                cell._life.leave_behind()
+        if self._network is not None:
+            for peer in self._network.peers.values():
+                vars(peer).clear()
+            vars(self._network).clear()
+            self._network.system = remnant  # type: ignore[assignment]
+        self._given.forget()
+
     def _find_dispatcher(self) -> Dispatcher:
         return self._given
 
     def _make_transport(self, on_message: Callable[[Any, list[Any]], None]) -> Transport:
         return self.simulation.network.transport(self._given, on_message)
+
+
+class Remnant:
+    """What is left of a system to those who still hold references to its actors."""
+
+    __slots__ = ("events", "late_answers", "name", "stopping")
+
+    #: The class of its cells, if it could have any.
+    cell_type: ClassVar[type[Cell]] = LocalRef
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.events = EventStream()
+        self.late_answers = 0
+        self.stopping = True
 
 
 #: How the events of a system are written down: the kind, and what is told of them.

@@ -332,11 +332,21 @@ def test_a_simulation_that_is_over_leaves_nothing_of_its_systems() -> None:
         def receive(self, message: Any) -> None:
             gevent.sleep(1000)
 
+    class Asks(Actor):
+        def __init__(self, *others: Any) -> None:
+            self.others = others
+
+        def receive(self, number: int) -> None:
+            self.others[number].ask("?", timeout=None)
+
     def main(sim: Simulation) -> None:
         for name in "ab":
             systems.add(sim.system(name))
-            sim.system(name).spawn(Blocks).tell(1)
-        sim.system("a").connect("sim://b")
+            sim.system(name).spawn(Blocks, name="blocks").tell(1)
+        far = sim.system("a").connect("sim://b").lookup("/blocks")
+        near = sim.system("a").lookup("/blocks")
+        for number in range(2):
+            sim.system("a").spawn(Asks, near, far).tell(number)
         gevent.sleep(1)
         sim.crash("b")
 
