@@ -279,7 +279,7 @@ def test_a_cluster_with_faults_replays_from_its_seed_and_its_choices() -> None:
     assert other.log.digest() != first.log.digest()
 
 
-def test_the_log_is_the_same_byte_for_byte_in_every_process() -> None:
+def test_the_log_is_the_same_byte_for_byte_in_every_process_and_on_both_kernels() -> None:
     code = (
         "import structlog\n"
         "from actorkit.testing import Simulation\n"
@@ -289,11 +289,11 @@ def test_the_log_is_the_same_byte_for_byte_in_every_process() -> None:
         "print(sim.log.digest(), len(sim.log), heard)\n"
     )
     outs = set()
-    for hash_seed in ("0", "1", "4242"):
+    for hash_seed, pure in (("0", "0"), ("1", "0"), ("4242", "0"), ("7", "1")):
         warm_up = "Simulation(3).run(five_nodes); " if hash_seed == "1" else ""
         done = subprocess.run(
             [sys.executable, "-c", code.replace("{warm_up}", warm_up)],
-            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            env={**os.environ, "PYTHONHASHSEED": hash_seed, "ACTORKIT_PURE": pure},
             cwd=Path(__file__).parents[2],
             capture_output=True,
             text=True,
