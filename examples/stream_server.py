@@ -67,8 +67,8 @@ class Server(Actor):
         # Nobody restarts a connection. At the end one that waits for a line is not waited for.
         self.system.spawn(Connection, socket, self.store, restart="temporary", shutdown=0).join()
 
-    def address(self) -> str:
-        return f"127.0.0.1:{self.server.server_port}"
+    def url(self) -> str:
+        return f"tcp://127.0.0.1:{self.server.server_port}"
 
     def on_stop(self, reason: Reason) -> None:
         self.server.close()
@@ -82,7 +82,7 @@ def main() -> None:
     with ActorSystem("store") as system:
         store = system.spawn(Store, name="store")
         server = system.spawn(Server, options.port, store, name="server").proxy()
-        print(f"serving at {server.address()}", flush=True)
+        print(f"serving at {server.url()}", flush=True)
         gevent.spawn_later(options.seconds, system.shutdown)
         system.wait()
 

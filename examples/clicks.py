@@ -1,6 +1,6 @@
 """Websockets: a counter that everybody clicks and everybody sees, an actor for each connection.
 
-    python examples/websocket.py --port 8000
+    python examples/clicks.py --port 8000
     > new WebSocket("ws://127.0.0.1:8000/").onmessage = event => console.log(event.data)
 
 wsproto knows the protocol and touches no socket, so it fits into an actor as it is. It serves for
