@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
 
 from actorkit import ActorSystem
+from tests.redis_server import RedisServer
 
 
 @pytest.fixture
@@ -17,3 +21,17 @@ def system() -> Iterator[ActorSystem]:
         system = ActorSystem("test")
         yield system
         system.shutdown(timeout=5)
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A real server, with nothing in it."""
+    if not shutil.which("redis-server"):
+        pytest.skip("needs redis-server (Debian: redis-server)")
+    with tempfile.TemporaryDirectory() as directory:  # pytest's own may be too long for a socket
+        server = RedisServer(Path(directory))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()

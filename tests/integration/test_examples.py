@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import redis
+
+from tests.redis_server import RedisServer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -63,6 +67,37 @@ def test_every_philosopher_eats(philosophers: int) -> None:
 def test_the_fetch_pool_fetches_what_is_in_time() -> None:
     out = run("fetch_pool.py", "--pages", "22", "--workers", "11")
     assert "20 pages fetched, 2 timed out" in out
+
+
+@pytest.mark.parametrize("calculator", [[], ["--command", "bc -q"]], ids=["python", "bc"])
+def test_a_port_answers_though_its_program_is_killed(calculator: list[str]) -> None:
+    out = run("port.py", *calculator, "6 * 7", "100 - 1", "1 + 1")
+    assert re.search(r"6 \* 7 = 42\n100 - 1 = 99\n.*killed, and is.*1 \+ 1 = 2\n$", out, re.DOTALL)
+
+
+def test_a_killed_multiprocessing_child_fails_its_question_and_is_there_again() -> None:
+    out = run("pipe_child.py", "--numbers", "10", "12", "20")
+    assert re.search(r"killed the child: (EOFError|ConnectionResetError)\(", out)
+    assert out.endswith("fibonacci(20) = 6765\n")
+
+
+@pytest.mark.skipif(not shutil.which("redis-server"), reason="needs redis-server")
+def test_the_redis_pool_survives_the_death_of_its_server() -> None:
+    out = run("redis_pool.py", "--visits", "100")
+    confirmed, lost = map(int, re.findall(r"(\d+) confirmed, (\d+) lost", out)[0])
+    assert confirmed + lost == 100
+    assert 0 < lost < 50
+    assert int(re.findall(r"4 connections, (\d+) restarts", out)[0]) >= 4
+    assert out.endswith("Redis counts as many: True\n")
+
+
+def test_the_redis_pool_has_so_many_connections_and_no_more(redis_server: RedisServer) -> None:
+    with redis.Redis.from_url(redis_server.url, decode_responses=True) as client:
+        before = client.info("stats")["total_connections_received"]
+        out = run("redis_pool.py", "--url", redis_server.url, "--connections", "3")
+        assert client.get("visits") == "200"
+        assert client.info("stats")["total_connections_received"] == before + 3
+    assert "200 visits: 200 confirmed, 0 lost with the server\n3 connections, 0 restarts\n" in out
 
 
 def test_ping_pong_works_between_two_processes() -> None:
