@@ -79,6 +79,8 @@ def message(cls: type[Any] | None = None, /, *, name: str | None = None) -> Any:
 
     def register(cls: type[Any]) -> type[Any]:
         known_as = name or cls.__qualname__
+        # Before dataclass() gives it an __init__.
+        is_plain = not any(_MAKING & vars(base).keys() for base in cls.__mro__[:-1])
         made = cls if issubclass(cls, BaseException) else dataclass(frozen=True, slots=True)(cls)
         other = registry.get(known_as)
         if other is not None and (other.__module__, other.__qualname__) != (
@@ -91,7 +93,7 @@ def message(cls: type[Any] | None = None, /, *, name: str | None = None) -> Any:
             )
         registry[known_as] = made
         names[made] = known_as
-        if not any(_MAKING & vars(base).keys() for base in cls.__mro__[:-1]):
+        if is_plain:
             plain.add(made)
         return made
 

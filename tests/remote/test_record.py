@@ -133,6 +133,25 @@ def test_a_class_may_refuse_what_came() -> None:
         there.read([0, -1])
 
 
+def test_only_a_message_with_a_making_of_its_own_is_made_by_its_constructor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*args: Any) -> None:
+        raise ValueError("called")
+
+    for cls in (Said, Doubled):
+        monkeypatch.setattr(cls, "__init__", refuse)
+    here, there = pair()
+    said = Said.__new__(Said)
+    object.__setattr__(said, "who", "ada")
+    object.__setattr__(said, "text", "hello")
+    body = list(here.of(said)[1])
+    assert there.read(body) == said
+    there.learn(1, "record.Doubled", ["number"])
+    with pytest.raises(CodecError, match="called"):
+        there.read([1, 2])
+
+
 def test_a_schema_cannot_come_twice() -> None:
     there = ShortForms(lambda *schema: None)
     there.learn(0, "record.Said", ["who", "text"])
