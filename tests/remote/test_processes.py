@@ -205,14 +205,16 @@ def test_the_command_line_makes_keys_and_uses_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "said", "code"),
     [
-        (["--listen", "tcp://0.0.0.0:0"], "security"),
-        (["--listen", "tcp://127.0.0.1:0", "--spawnable", "no.such.module"], "no"),
-        (["--listen", "tcp://127.0.0.1:0", "--keys", "/no/such/file"], "No such file"),
+        (["--listen", "tcp://0.0.0.0:0"], "pass --keys FILE, or --insecure", 2),
+        (["--listen", "tcp://127.0.0.1:0", "--spawnable", "no.such.module"], "no", 1),
+        (["--listen", "tcp://127.0.0.1:0", "--keys", "/no/such/file"], "No such file", 1),
     ],
 )
-def test_the_command_line_says_what_is_wrong_in_one_line(options: list[str], said: str) -> None:
+def test_the_command_line_says_what_is_wrong_in_one_line(
+    options: list[str], said: str, code: int
+) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "actorkit", "node", "--name", "x", *options],
         capture_output=True,
@@ -220,7 +222,7 @@ def test_the_command_line_says_what_is_wrong_in_one_line(options: list[str], sai
         check=False,
         timeout=30,
     )
-    assert done.returncode == 1
+    assert done.returncode == code
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
 

@@ -1,0 +1,161 @@
+"""From what is typed to a connected node: URIs of nodes and actors, keys, timeouts.
+
+Used by every command that talks to a node; the options are written once, as types of parameters.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from ..ref import ActorRef
+from ..remote.node import Node
+from ..remote.security import Curve, Insecure, load_keys
+from ..system import ActorSystem
+from .failure import Exit, Failure
+from .logs import log_to_stderr
+
+__all__ = [
+    "KeysOption",
+    "NodeUri",
+    "ServerKeyOption",
+    "TimeoutOption",
+    "Uri",
+    "connected",
+    "lookup",
+    "make_system",
+    "read_security",
+]
+
+_SHAPE = re.compile(
+    r"(?:actorkit://(?P<node>[^@/#]+)@|tcp://)"
+    r"(?P<place>(?:\[[^\]/]+\]|[^\[\]:/#@]+):\d+)"
+    r"(?P<path>/[^#]*)?(?:#(?P<uid>\d+))?"
+)
+
+
+class Uri(NamedTuple):
+    """A node, or an actor of it, as the command line names them.
+
+    `node`: the name that the node must have, or empty. `address`: where it listens. `path`: of the
+    actor, or empty. `uid`: which incarnation of it, if that matters.
+    """
+
+    node: str
+    address: str
+    path: str
+    uid: int | None
+
+    @classmethod
+    def parse(cls, text: str) -> Uri:
+        """Read `actorkit://name@host:port/path#uid` or `tcp://host:port/path`.
+
+        Raises Failure (usage).
+        """
+        found = _SHAPE.fullmatch(text)
+        if found is None:
+            raise Failure(
+                f"a URI is tcp://host:port/path or actorkit://name@host:port/path, not {text!r}",
+                Exit.USAGE,
+            )
+        node, place, path, uid = found["node"], found["place"], found["path"], found["uid"]
+        path = (path or "").rstrip("/")
+        return cls(node or "", f"tcp://{place}", path, None if uid is None else int(uid))
+
+
+NodeUri = Annotated[
+    str, typer.Argument(metavar="URI", help="tcp://host:port or actorkit://name@host:port")
+]
+KeysOption = Annotated[
+    Path | None,
+    typer.Option("--keys", metavar="FILE", help="A file made by keygen: use CURVE."),
+]
+ServerKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--server-key", metavar="PUBLIC-KEY", help="Of the node to connect to; needs --keys."
+    ),
+]
+TimeoutOption = Annotated[
+    float,
+    typer.Option(
+        "--timeout", metavar="SECONDS", min=0, help="To connect, and for each answer after that."
+    ),
+]
+
+
+def read_security(
+    keys: Path | None,
+    server_key: str | None,
+    allow: Iterable[str] = (),
+    insecure: bool = False,
+) -> Curve | Insecure | None:
+    """What `security=` the options mean. Raises Failure (usage), and OSError of the file."""
+    if keys is None:
+        if server_key is not None or allow:
+            raise Failure("--server-key and --allow need --keys FILE", Exit.USAGE)
+        return Insecure() if insecure else None
+    if insecure:
+        raise Failure("--keys and --insecure exclude each other", Exit.USAGE)
+    try:
+        return Curve(load_keys(keys), server_key=server_key, allow=allow)
+    except ValueError as error:
+        raise Failure(str(error), Exit.USAGE) from error
+
+
+def make_system(name: str, **settings: Any) -> ActorSystem:
+    """An `ActorSystem` of what the user typed. Raises Failure (usage), and OSError."""
+    try:
+        return ActorSystem(name, **settings)
+    except ValueError as error:
+        text = str(error)
+        for word, option in _OPTIONS.items():
+            text = text.replace(word, option)
+        raise Failure(text, Exit.USAGE) from error
+
+
+#: What errors advise to write in a program, and what that is here.
+_OPTIONS = {"security=Curve(...)": "--keys FILE", "security=Insecure()": "--insecure"}
+
+
+@contextmanager
+def connected(
+    uri: Uri,
+    keys: Path | None = None,
+    server_key: str | None = None,
+    timeout: float = 5.0,
+) -> Iterator[Node]:
+    """The node of `uri`, connected by a system of its own that lives as long as the block.
+
+    Raises Failure, NodeUnreachable and HandshakeRefused; leave them to `main`.
+    """
+    if keys is not None and server_key is None:
+        raise Failure("to connect with --keys, --server-key is needed too", Exit.USAGE)
+    log_to_stderr(logging.WARNING)
+    security = read_security(keys, server_key)
+    with make_system(f"cli-{secrets.token_hex(4)}", security=security) as system:
+        node = system.connect(uri.address, timeout)
+        if uri.node not in ("", node.name):
+            raise Failure(
+                f"the node at {uri.address} is {node.name!r}, not {uri.node!r}", Exit.NOT_FOUND
+            )
+        yield node
+
+
+def lookup(node: Node, uri: Uri, timeout: float = 5.0) -> ActorRef[Any]:
+    """The actor that `uri` names. Raises Failure and ActorNotFound."""
+    if not uri.path:
+        raise Failure(f"name an actor: {uri.address}/path", Exit.USAGE)
+    ref = node.lookup(uri.path, timeout)
+    if uri.uid not in (None, ref.uid):
+        raise Failure(
+            f"{uri.path}#{uri.uid} has ended; the actor there now is #{ref.uid}", Exit.NOT_FOUND
+        )
+    return ref
