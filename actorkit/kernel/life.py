@@ -853,6 +853,9 @@ class OwnWorker(Worker):
             dispatcher.rest(self)
         life.owner = None
         dispatcher.leave_for_good(self)
+        if not dispatcher.hub:
+            # The loop has not run yet: to return here would start it with our value as argument.
+            dispatcher.hub.switch()
 
 
 class ActorTimer:

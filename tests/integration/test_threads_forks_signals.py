@@ -230,6 +230,22 @@ finally:
     assert shown in done.stderr
 
 
+def test_an_actor_may_end_before_the_loop_has_ever_run() -> None:
+    done = run_program("""
+from actorkit import *
+
+class Brief(Actor):
+    def run(self):
+        return 5
+
+with ActorSystem() as system:
+    brief = system.spawn(Brief)
+    brief.join()
+    print(brief.value)
+""")
+    assert done.stdout == "5\n", done.stderr
+
+
 WAITING = """
 import gevent
 from actorkit import *
