@@ -23,6 +23,7 @@ from .failure import Exit, Failure
 from .logs import log_to_stderr
 
 __all__ = [
+    "ActorUri",
     "KeysOption",
     "NodeUri",
     "ServerKeyOption",
@@ -72,6 +73,10 @@ class Uri(NamedTuple):
 
 NodeUri = Annotated[
     str, typer.Argument(metavar="URI", help="tcp://host:port or actorkit://name@host:port")
+]
+ActorUri = Annotated[
+    str,
+    typer.Argument(metavar="URI", help="tcp://host:port/path or actorkit://name@host:port/path"),
 ]
 KeysOption = Annotated[
     Path | None,

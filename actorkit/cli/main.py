@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 import typer
 
-from . import keygen, node  # noqa: F401  (they join the app)
+from ..errors import ActorError
+from . import keygen, node, talk  # noqa: F401  (they join the app)
 from .app import DEBUG, app
-from .failure import Exit, code_of
+from .failure import Exit, Failure, code_of
 
 __all__ = ["main"]
 
@@ -41,8 +42,11 @@ def _complain(error: Exception) -> int:
         return Exit.USAGE
     if usage is None and os.environ.get(DEBUG, "0") not in ("", "0"):
         traceback.print_exception(error)
-    text = " ".join((str(error) if usage is None else usage()).split()) or type(error).__name__
     if usage is not None:
-        text = f"{text.removesuffix('.')}; see --help"
-    print(f"actorkit: {text}", file=sys.stderr)
+        text = f"{usage().removesuffix('.')}; see --help"
+    elif isinstance(error, Failure | ActorError | OSError) and str(error):
+        text = str(error)
+    else:
+        text = f"{type(error).__name__}: {error}"
+    print("actorkit:", " ".join(text.split()), file=sys.stderr)
     return code_of(error) if usage is None else Exit.USAGE

@@ -5,18 +5,18 @@ What both print on stdout is where they listen; the log goes to stderr.
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
-from types import ModuleType
-from typing import Annotated
+import inspect
+from typing import Annotated, Any
 
+import gevent
 import typer
 
+from ..actor import Actor
 from .app import app
 from .connection import KeysOption, ServerKeyOption, make_system, read_security
-from .failure import Failure
+from .failure import Exit, Failure
 from .logs import log_to_stderr
+from .values import KeywordOption, import_module, read_keywords, read_value
 
 AllowOption = Annotated[
     list[str] | None,
@@ -55,11 +55,62 @@ def node(
         system.wait()
 
 
-def import_module(name: str) -> ModuleType:
-    """The user's module `name`, from the current directory or wherever Python finds it."""
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+@app.command()
+def run(
+    actor: Annotated[str, typer.Argument(metavar="MODULE:CLASS", help="The actor's class.")],
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ARGUMENT]...", help="For its constructor; each is JSON, or else plain text."
+        ),
+    ] = None,
+    keyword: KeywordOption = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the node; the class in lower case by default.")
+    ] = None,
+    listen: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="tcp://host:port; else nobody connects.")
+    ] = None,
+    keys: KeysOption = None,
+    allow: AllowOption = None,
+    server_key: ServerKeyOption = None,
+    insecure: InsecureOption = False,
+) -> None:
+    """Run one actor, as /class in lower case, until it ends or SIGINT or SIGTERM comes."""
+    log_to_stderr()
+    security = read_security(keys, server_key, allow or (), insecure)
+    cls = _find(actor)
+    values, keywords = [read_value(text) for text in arguments or ()], read_keywords(keyword)
+    own_name = cls.__name__.lower()
     try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise Failure(f"cannot import {name}: {error}") from error
+        inspect.signature(cls).bind(*values, **keywords)
+    except TypeError as error:
+        raise Failure(f"{actor}: {error}", Exit.USAGE) from error
+    with make_system(name or own_name, listen=listen, security=security) as system:
+        try:
+            ref = system.spawn(cls, *values, name=own_name, **keywords)
+        except Exception as error:
+            raise _failed(actor, error) from error
+        ref.rawlink(lambda _: gevent.spawn(system.shutdown))
+        if listen is not None:
+            print(f"{ref.path} is at {system.address}{ref.path}")
+            print(f"{system.name} listens at {system.address}", flush=True)
+        system.wait()
+    if ref.exception is not None:
+        raise _failed(ref.path, ref.exception) from ref.exception
+
+
+def _find(actor: str) -> type[Actor]:
+    module, colon, qualified = actor.partition(":")
+    if not colon or not module or not qualified:
+        raise Failure(f"name the actor as MODULE:CLASS, not {actor!r}", Exit.USAGE)
+    found: Any = import_module(module)
+    for part in qualified.split("."):
+        found = getattr(found, part, None)
+    if not (isinstance(found, type) and issubclass(found, Actor)):
+        raise Failure(f"{module} has no actor class {qualified}", Exit.USAGE)
+    return found
+
+
+def _failed(what: str, error: BaseException) -> Failure:
+    return Failure(f"{what} failed: {type(error).__name__}: {error}", Exit.ACTOR_ERROR)
