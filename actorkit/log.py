@@ -6,12 +6,15 @@ Used by every module that logs; imports nothing of the package.
 from __future__ import annotations
 
 import logging
-from collections.abc import MutableMapping
-from typing import Any
+import os
+import sys
+from collections.abc import Iterator, MutableMapping
+from functools import cache
+from typing import Any, TextIO
 
 import structlog
 
-__all__ = ["get_logger", "use_stdlib_logging"]
+__all__ = ["get_logger", "plain_processors", "use_stdlib_logging"]
 
 
 def get_logger(**bound: Any) -> Any:
@@ -19,7 +22,49 @@ def get_logger(**bound: Any) -> Any:
 
     Where its output fails (a full disk, a broken pipe) the event is lost and nothing else.
     """
-    return _Harmless(structlog.get_logger("actorkit", **bound))
+    return _Harmless(
+        structlog.wrap_logger(
+            None, processors=_processors, logger_factory_args=("actorkit",), **bound
+        )
+    )
+
+
+def plain_processors(stream: TextIO) -> list[Any]:
+    """structlog's own processors for a terminal, but with the tracebacks of Python.
+
+    Its default draws them with `rich` wherever that is installed, which takes tens of milliseconds
+    each: too much for a service whose actors may fail. Colours are for a `stream` that is a
+    terminal, unless NO_COLOR or FORCE_COLOR is set.
+    """
+    colors = bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.StackInfoRenderer(),
+        structlog.dev.set_exc_info,
+        structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
+        structlog.dev.ConsoleRenderer(
+            colors=colors and not os.environ.get("NO_COLOR"),
+            exception_formatter=structlog.dev.plain_traceback,
+        ),
+    ]
+
+
+class _Processors:
+    """What events pass through: the user's, whenever they configure structlog, else plain ones."""
+
+    def __iter__(self) -> Iterator[Any]:
+        if structlog.is_configured():
+            return iter(structlog.get_config()["processors"])
+        return iter(_unconfigured())
+
+
+_processors: Any = _Processors()
+
+
+@cache
+def _unconfigured() -> list[Any]:
+    return plain_processors(sys.stdout)
 
 
 class _Harmless:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import Any
@@ -82,3 +83,51 @@ with ActorSystem("logs") as system:
             [sys.executable, "-u", "-c", code], stdout=full, stderr=subprocess.PIPE, check=False
         )
     assert done.returncode == 0, done.stderr.decode()
+
+
+FAILING = """
+import structlog
+from actorkit import Actor, ActorSystem
+
+class Weak(Actor):
+    def receive(self, message):
+        self.log.info("got", message=message)
+        raise ValueError("weak")
+
+with ActorSystem("logs") as system:
+    weak = system.spawn(Weak, restart="temporary", name="weak")
+    {configure}
+    weak.tell("x")
+    weak.join()
+"""
+
+
+def run(configure: str) -> str:
+    program = FAILING.format(configure=configure)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_the_traceback_of_a_failure_is_plain_although_rich_is_installed() -> None:
+    import rich  # noqa: F401
+
+    out = run("pass")
+    assert "\nTraceback (most recent call last):\n" in out
+    assert "ValueError: weak" in out
+    assert "─" not in out
+
+
+def test_who_configures_structlog_gets_it_as_configured_even_afterwards() -> None:
+    chosen = "structlog.processors.format_exc_info, structlog.processors.JSONRenderer()"
+    out = run(f"structlog.configure(processors=[{chosen}])")
+    got = out.splitlines()[0]
+    assert json.loads(got) == {
+        "actor": "Weak",
+        "event": "got",
+        "message": "x",
+        "path": "/weak",
+        "system": "logs",
+    }
+    assert '"exception": "Traceback' in out
