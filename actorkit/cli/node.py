@@ -51,7 +51,7 @@ def node(
     with make_system(name, listen=listen, security=security, spawnable=modules) as system:
         for address in connect or ():
             system.connect(address, timeout=30)
-        print(f"{system.name} listens at {system.address}", flush=True)
+        _announce(f"{system.name} listens at {system.address}")
         system.wait()
 
 
@@ -93,11 +93,18 @@ def run(
             raise _failed(actor, error) from error
         ref.rawlink(lambda _: gevent.spawn(system.shutdown))
         if listen is not None:
-            print(f"{ref.path} is at {system.address}{ref.path}")
-            print(f"{system.name} listens at {system.address}", flush=True)
+            _announce(
+                f"{ref.path} is at {system.address}{ref.path}",
+                f"{system.name} listens at {system.address}",
+            )
         system.wait()
     if ref.exception is not None:
         raise _failed(ref.path, ref.exception) from ref.exception
+
+
+def _announce(*lines: str) -> None:
+    """Say so once the program waits: whoever reads it may send a signal at once."""
+    gevent.spawn(print, *lines, sep="\n", flush=True)
 
 
 def _find(actor: str) -> type[Actor]:

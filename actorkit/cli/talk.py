@@ -116,5 +116,8 @@ def _answer(question: Callable[[], Any]) -> Any:
 
 
 def _raised(error: Exception) -> Failure:
-    text = str(error) if isinstance(error, RemoteError) else f"{type(error).__name__}: {error}"
-    return Failure(f"the actor raised {text}", Exit.ACTOR_ERROR)
+    if not isinstance(error, RemoteError):
+        return Failure(f"the actor raised {type(error).__name__}: {error}", Exit.ACTOR_ERROR)
+    failure = Failure(f"the actor raised {error}", Exit.ACTOR_ERROR)
+    failure.add_note(f"raised on another node:\n{error.remote_traceback}")
+    return failure
