@@ -2,7 +2,7 @@
 
 python examples/spawn_across_hosts.py                  # starts two nodes itself
 
-python -m actorkit node --name a --listen tcp://10.0.0.1:7001 --insecure \\
+actorkit node --name a --listen tcp://10.0.0.1:7001 --insecure \\
     --spawnable spawn_across_hosts                     # or: this on each host, in this directory
 python examples/spawn_across_hosts.py --hosts tcp://10.0.0.1:7001 tcp://10.0.0.2:7001
 """

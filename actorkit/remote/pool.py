@@ -445,7 +445,7 @@ class _Worker:
 def _check_possible() -> None:
     if sys.platform == "win32":
         raise NotImplementedError(
-            "NodePool needs Unix sockets; start nodes with `python -m actorkit node` instead"
+            "NodePool needs Unix sockets; start nodes with `actorkit node` instead"
         )
     if worker.importing_main:
         raise RuntimeError(
