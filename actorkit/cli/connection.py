@@ -23,6 +23,7 @@ from .failure import Exit, Failure
 from .logs import log_to_stderr
 
 __all__ = [
+    "TIMEOUT",
     "ActorUri",
     "KeysOption",
     "NodeUri",
@@ -34,6 +35,9 @@ __all__ = [
     "make_system",
     "read_security",
 ]
+
+#: Seconds to connect, and for each answer after that.
+TIMEOUT = 5.0
 
 _SHAPE = re.compile(
     r"(?:actorkit://(?P<node>[^@/#]+)@|tcp://)"
@@ -135,7 +139,7 @@ def connected(
     uri: Uri,
     keys: Path | None = None,
     server_key: str | None = None,
-    timeout: float = 5.0,
+    timeout: float = TIMEOUT,
 ) -> Iterator[Node]:
     """The node of `uri`, connected by a system of its own that lives as long as the block.
 
@@ -154,7 +158,7 @@ def connected(
         yield node
 
 
-def lookup(node: Node, uri: Uri, timeout: float = 5.0) -> ActorRef[Any]:
+def lookup(node: Node, uri: Uri, timeout: float = TIMEOUT) -> ActorRef[Any]:
     """The actor that `uri` names. Raises Failure and ActorNotFound."""
     if not uri.path:
         raise Failure(f"name an actor: {uri.address}/path", Exit.USAGE)

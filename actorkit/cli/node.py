@@ -18,6 +18,9 @@ from .failure import Exit, Failure
 from .logs import log_to_stderr
 from .values import KeywordOption, import_module, read_keywords, read_value
 
+#: Seconds that a node has to connect to another one at its start.
+CONNECT_TIME = 30.0
+
 AllowOption = Annotated[
     list[str] | None,
     typer.Option("--allow", metavar="PUBLIC-KEY", help="May connect; may be repeated."),
@@ -50,7 +53,7 @@ def node(
     modules = [import_module(name) for name in spawnable or ()]
     with make_system(name, listen=listen, security=security, spawnable=modules) as system:
         for address in connect or ():
-            system.connect(address, timeout=30)
+            system.connect(address, CONNECT_TIME)
         _announce(f"{system.name} listens at {system.address}")
         system.wait()
 

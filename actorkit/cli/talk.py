@@ -10,6 +10,7 @@ import typer
 from ..errors import ActorStopped, CodecError, RemoteError, UncallableMethod
 from .app import app
 from .connection import (
+    TIMEOUT,
     ActorUri,
     KeysOption,
     ServerKeyOption,
@@ -42,7 +43,7 @@ def call(
     ] = None,
     keyword: KeywordOption = None,
     json: JsonOption = False,
-    timeout: TimeoutOption = 5.0,
+    timeout: TimeoutOption = TIMEOUT,
     imported: ImportOption = None,
     keys: KeysOption = None,
     server_key: ServerKeyOption = None,
@@ -65,7 +66,7 @@ def ask(
     uri: ActorUri,
     message: Message,
     json: JsonOption = False,
-    timeout: TimeoutOption = 5.0,
+    timeout: TimeoutOption = TIMEOUT,
     imported: ImportOption = None,
     keys: KeysOption = None,
     server_key: ServerKeyOption = None,
@@ -84,7 +85,7 @@ def ask(
 def tell(
     uri: ActorUri,
     message: Message,
-    timeout: TimeoutOption = 5.0,
+    timeout: TimeoutOption = TIMEOUT,
     imported: ImportOption = None,
     keys: KeysOption = None,
     server_key: ServerKeyOption = None,
