@@ -158,6 +158,9 @@ class VirtualTimer(Timer):
 
     def cancel(self) -> None:
         if self.action is not None:
+            footprints = self.timers._dispatcher.simulation.footprints
+            if footprints is not None:
+                footprints.cancelled(self)
             self.action = None
             self.timers._live -= 1
             if self._due is not None:

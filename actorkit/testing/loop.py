@@ -59,10 +59,12 @@ ADOPTED_FLOOR = 256
 class Node:
     """What runs on behalf of one simulated machine: entries and greenlets know theirs."""
 
-    __slots__ = ("crashed", "name")
+    __slots__ = ("crashed", "key", "name")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, number: int) -> None:
         self.name = name
+        #: Which of all the nodes that were started, in words that are the same in every run.
+        self.key = f"{name}#{number}"
         self.crashed = False
 
 
@@ -257,6 +259,10 @@ class VirtualLoop:
         #: Raised in the main greenlet at the next step, from another thread.
         self.interrupted: BaseException | None = None
         self.after_step: Callable[[], None] | None = None
+        #: Told of everything that is ready before each choice.
+        self.watch: Callable[[list[Any]], None] | None = None
+        #: How often the time has leaped: when it does, nothing is ready.
+        self.leaps = 0
         #: Every greenlet that has run here, lest one be collected: that would run its `finally`.
         self.adopted: set[greenlet] = set()
         self._adopted_limit = ADOPTED_FLOOR
@@ -290,6 +296,8 @@ class VirtualLoop:
                 self._leap()
                 continue
             n = len(ready)
+            if self.watch is not None:
+                self.watch(ready)
             entry = ready.pop(choose(n, "next", ready) if n > 1 else 0)
             self.iteration += 1
             self._steps_now += 1
@@ -343,6 +351,7 @@ class VirtualLoop:
             self.ready.extend(due for _, _, due in sorted(tie))
         if when > self.time:
             self.time = when
+        self.leaps += 1
         self._steps_now = 0
         if self.time > MAX_TIME:
             self.interrupted = SimulationEndless(

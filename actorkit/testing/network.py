@@ -374,6 +374,7 @@ class Connection:
         self._later(after, self.caller, self._tell_caller, reason)
 
     def _end(self) -> None:
+        self.network._simulation.touch_all()
         self.broken = True
         if self._silence is not None:
             self.caller.dispatcher.virtual.cancel(self._silence)

@@ -1,7 +1,9 @@
 """Every order of what runs next, as a walk over the tree of choices.
 
-A run follows a prefix of choices and is first in first out from there on. All choices of other
-kinds stay tame: delays at their least, no faults. Uses trials; used by the exploration.
+A run follows what was decided before and is first in first out from there on. Delays stay at their
+least, and of the faults that may happen one does at most. `explore_orders` leaves out what comes to
+the same; `explore_all_orders` leaves out nothing, and is what the other is checked against. Uses
+trials; used by the exploration.
 """
 
 from __future__ import annotations
@@ -10,18 +12,45 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .footprints import Footprints
+from .reduction import MAX_FAULTS, Reduction
 from .trial import Outcome, Trial
 
-__all__ = ["Orders", "explore_orders"]
+__all__ = ["Orders", "explore_all_orders", "explore_orders"]
 
 
 @dataclass(frozen=True)
 class Orders:
     """What came of the walk."""
 
-    runs: int
-    complete: bool  #: every order was tried
+    runs: int  #: schedules run to their end, no two of them alike
+    complete: bool  #: every order was tried, or one that comes to the same
     failed: Outcome | None
+    given_up: int = 0  #: runs that were ended when they turned out to lead nowhere new
+
+
+def explore_orders(trial: Trial, bound: int, tell: Callable[[int], None]) -> Orders:
+    """Try all orders that differ until one fails, or `bound` runs are made.
+
+    `tell` hears how many are.
+    """
+    reduction = Reduction()
+    runs = given_up = 0
+    more = True
+    while more:
+        if runs + given_up == bound:
+            return Orders(runs, False, None, given_up)
+        footprints = Footprints(reduction)
+        outcome = trial.run(footprints, footprints=footprints)
+        if footprints.redundant:
+            given_up += 1
+        else:
+            runs += 1
+            if outcome.error is not None:
+                return Orders(runs, False, outcome, given_up)
+        tell(runs + given_up)
+        more = reduction.advance()
+    return Orders(runs, True, None, given_up)
 
 
 class _Branches:
@@ -31,19 +60,26 @@ class _Branches:
         self._prefix = prefix
         self.taken: list[int] = []
         self.widths: list[int] = []
+        self._faults = 0
 
     def choose(self, n: int, kind: str, among: Sequence[Any]) -> int:
-        if kind != "next":
-            n = 1
+        if kind == "next":
+            return self._branch(n)
+        if kind == "fate" and self._faults < MAX_FAULTS and self._branch(2):
+            self._faults += 1
+            return n - 1
+        return 0
+
+    def _branch(self, width: int) -> int:
         at = len(self.taken)
         value = self._prefix[at] if at < len(self._prefix) else 0
         self.taken.append(value)
-        self.widths.append(n)
+        self.widths.append(width)
         return value
 
 
-def explore_orders(trial: Trial, bound: int, tell: Callable[[int], None]) -> Orders:
-    """Try every order until one fails, or `bound` runs are made; `tell` hears how many are."""
+def explore_all_orders(trial: Trial, bound: int, tell: Callable[[int], None]) -> Orders:
+    """Try every order, whether or not another came to the same; else as `explore_orders`."""
     prefix: list[int] | None = []
     runs = 0
     while prefix is not None:

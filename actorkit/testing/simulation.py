@@ -11,7 +11,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import copy_context
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gevent import Greenlet
 from gevent._hub_local import get_hub_if_exists, set_hub
@@ -32,7 +32,10 @@ from .loop import Node, VirtualHub, VirtualLoop
 from .network import Network
 from .system import LOGGED, SimulatedSystem
 
-__all__ = ["Simulation"]
+__all__ = ["Simulation", "head_of"]
+
+if TYPE_CHECKING:
+    from .footprints import Footprints
 
 T = TypeVar("T")
 
@@ -80,6 +83,8 @@ class Simulation:
         self._source = source
         self._patch_time = patch_time
         self._patch_random = patch_random
+        #: What is told of everything that a step touches, in an exhaustive exploration.
+        self.footprints: Footprints | None = None
         #: Greenlets of the last run that were not over: see `_power_off`.
         self._remains: list[greenlet] = []
         self._begin()
@@ -112,6 +117,7 @@ class Simulation:
         self._disks: dict[str, Disk] = {}
         self._clocks: dict[str, tuple[float, float]] = {}
         self._tokens = 0
+        self._started = 0
         #: The log's numbers of messages under way, by receiver and identity, oldest first.
         self._letters: dict[tuple[Cell, int], list[tuple[int, Any]]] = {}
 
@@ -170,12 +176,17 @@ class Simulation:
         set_hub(hub)
         hub.actorkit_dispatcher = SimulatedDispatcher(self, hub, None)
         world = World(loop.now, self.random, self._patch_time, self._patch_random)
+        footprints = self.footprints
+        if footprints is not None:
+            footprints.begin(self)
         try:
             with closed_world(world):
                 result = main(self)
                 self._claims.settle()
                 return result
         finally:
+            if footprints is not None:
+                footprints.end()
             self._power_off()
 
     def _power_off(self) -> None:
@@ -251,10 +262,14 @@ class Simulation:
         spawnable: tuple[Any, ...],
         config: Mapping[str, Any] | None,
     ) -> SimulatedSystem:
-        node = self._nodes[name] = Node(name)
+        footprints = self.footprints
+        self.touch_all()
+        self._started += 1
+        node = self._nodes[name] = Node(name, self._started)
         dispatcher = SimulatedDispatcher(self, self._hub, node)
         dispatcher.set_clock(*self._clocks.get(name, (0.0, 1.0)))
-        system = SimulatedSystem(self, dispatcher, name, listen, spawnable, config)
+        made_of = SimulatedSystem if footprints is None else footprints.system_type
+        system = made_of(self, dispatcher, name, listen, spawnable, config)
         self._systems[name] = system
         self._all_systems.append(system)
         self._subscribe(system)
@@ -305,6 +320,7 @@ class Simulation:
         """
         if not rate > 0:
             raise ValueError(f"a clock's rate is above 0, not {rate!r}")
+        self.touch_all()
         self._clocks[name] = (offset, rate)
         if name in self.systems:
             self.systems[name]._given.set_clock(offset, rate)
@@ -375,6 +391,11 @@ class Simulation:
         self._claims.no_duplicates()
 
     @property
+    def claims_look(self) -> bool:
+        """Whether a claim looks at everything after each step."""
+        return self._claims.look
+
+    @property
     def claims_read_log(self) -> bool:
         """Whether a claim of the last run reads the event log."""
         return self._claims.read_log
@@ -383,12 +404,23 @@ class Simulation:
 
     def note(self, kind: str, detail: str) -> int:
         """Write a line about the simulation itself; returns its number."""
+        if kind == "fault":
+            self.touch_all()
         if not self.logs:
             return 0
         return self.log.add(self._loop.time, kind, "", "", "", detail, self._place()[2])
 
+    def touch_all(self) -> None:
+        """The present step concerns everything."""
+        if self.footprints is not None:
+            self.footprints.touch_all()
+
     def note_sent(self, ref: Cell, message: Any, kind: str = "sent") -> None:
         """A message is on its way to `ref`."""
+        if self.footprints is not None:
+            self.footprints.sent(ref, message)
+        if not self.logs:
+            return
         node, actor, cause = self._place()
         target = f"{ref._host.name}{self._path(ref)}"
         if kind == "timer" or self.arriving:
@@ -402,7 +434,7 @@ class Simulation:
         if not self.logs:
             return
         if isinstance(item, Cell):
-            message = _head(item)
+            message = head_of(item)
             if message is EMPTY:
                 return
             if type(message) is Envelope:
@@ -493,7 +525,7 @@ class Simulation:
         )
 
 
-def _head(cell: Cell) -> Any:
+def head_of(cell: Cell) -> Any:
     """The message that the next turn of `cell` delivers; EMPTY for a turn of another kind."""
     life = cell._life
     if life is not None:

@@ -81,7 +81,7 @@ class SimulatedSystem(ActorSystem):
     ) -> None:
         self.simulation = simulation
         self._given = dispatcher
-        if simulation.logs:
+        if simulation.logs and self.cell_type is LocalRef:
             self.cell_type = SimulatedRef  # type: ignore[misc]
         super().__init__(
             name, listen=listen, security=Insecure(), spawnable=spawnable, config=config

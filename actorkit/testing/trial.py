@@ -13,6 +13,7 @@ from .choices import Recorded, Source
 from .claims import Errors
 from .errors import ClaimBroken
 from .eventlog import EventLog, describe
+from .footprints import Footprints
 from .shrink import Run
 from .simulation import Simulation
 
@@ -66,12 +67,19 @@ class Trial:
         self._but = but
         self._needs_log = False
 
-    def run(self, source: Source, seed: int = 0, log: bool = False) -> Outcome:
+    def run(
+        self,
+        source: Source,
+        seed: int = 0,
+        log: bool = False,
+        footprints: Footprints | None = None,
+    ) -> Outcome:
         """Run the test with these choices; the log is written if asked for, or if a claim reads it.
 
-        Errors of the test are part of the outcome.
+        Errors of the test are part of the outcome. `footprints` are told what its steps touch.
         """
         simulation = Simulation(seed, source=source, log=log or self._needs_log)
+        simulation.footprints = footprints
         outcome = self.run_in(simulation)
         if simulation.claims_read_log and not simulation.logs:
             self._needs_log = True
