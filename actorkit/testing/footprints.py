@@ -11,7 +11,7 @@ step as `reduction.py` says; used by `orders.py`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any
 
@@ -69,8 +69,10 @@ class Footprints:
         self._named = 0
         #: Messages under way, by receiver and identity: the steps that sent them, oldest first.
         self._letters: dict[tuple[Cell, int], deque[tuple[int, Any]]] = {}
-        #: Questions whose answer was put off, and answers that came second, of each node.
-        self._owed: list[tuple[Hashable, Envelope]] = []
+        #: Who waits in an ask, for whom.
+        self._waiting: dict[Cell, Cell] = {}
+        #: Questions that more than one may answer, and answers that came second, of each node.
+        self._owed: dict[Envelope, None] = {}
         self._late: dict[Hashable, int] = {}
         #: The actor whose turn it is, and what its node had to send before.
         self._turn: Cell | None = None
@@ -127,8 +129,41 @@ class Footprints:
     def sent(self, cell: Cell, message: Any) -> None:
         """The present step has put `message` at the end of an inbox."""
         self.touch_actor("inbox", cell)
-        letters = self._letters.setdefault((cell, id(message)), deque())
-        letters.append((self._number, message))
+        if cell._box is None:
+            letters = self._letters.setdefault((cell, id(message)), deque())
+            letters.append((self._number, message))
+
+    def refused(self, cell: Cell, message: Any) -> None:
+        """What the present step has sent last did not get there."""
+        letters = self._letters.get((cell, id(message)))
+        if letters and letters[-1][0] == self._number:
+            letters.pop()
+
+    def asks(self, asker: Cell | None, target: Cell) -> None:
+        """An actor begins to wait for another.
+
+        Two such steps are in order if they may be of one circle: if, for some pair of actors, by
+        the one the first waits for the second, and by the other the second for the first.
+        """
+        if asker is None:
+            return
+        waiting = self._waiting
+        asked = _closure([target], lambda cell: [waiting[cell]] if cell in waiting else [])
+        askers = _closure([asker], lambda cell: [by for by, of in waiting.items() if of is cell])
+        for one in askers:
+            for other in asked:
+                self.touch(("circle", frozenset((_key(one), _key(other)))))
+        waiting[asker] = target
+
+    def asks_no_more(self, asker: Cell | None) -> None:
+        """It goes on."""
+        if asker is not None:
+            self._waiting.pop(asker, None)
+
+    def passed_on(self, question: Envelope) -> None:
+        """From now on more than one may answer a question."""
+        if not question.done and question.cell is not None:
+            self._owed[question] = None
 
     def cancelled(self, timer: VirtualTimer) -> None:
         """The present step has taken a timer back."""
@@ -238,10 +273,8 @@ class Footprints:
         if type(message) is Envelope:
             message = message.message
         letters = None if message is EMPTY else self._letters.get((cell, id(message)))
-        if letters is not None:
+        if letters:
             self._needs.append(letters.popleft()[0])
-            if not letters:
-                del self._letters[cell, id(message)]
 
     def _close(self, ready: list[Any]) -> None:
         """The present step is over."""
@@ -266,23 +299,28 @@ class Footprints:
         """Questions may be answered by whoever got a `Reply`, which nothing else tells of."""
         life = None if self._turn is None else self._turn._life
         if life is not None and life.deferred:
-            key = life.cell._dispatcher.node.key  # type: ignore[attr-defined]
-            self._owed += [(key, reply._envelope) for reply in life.deferred if not reply.ready()]
+            for reply in life.deferred:
+                self.passed_on(reply._envelope)
         for system in self._simulation.systems.values():
             key = system._dispatcher.node.key
             if self._late.get(key, 0) != system.late_answers:
                 self._late[key] = system.late_answers
                 self.touch(("questions", key))
-        if self._owed:
-            for key, envelope in self._owed:
-                if envelope.done:
-                    self.touch(("questions", key))
-            self._owed = [owed for owed in self._owed if not owed[1].done]
+        for envelope in [owed for owed in self._owed if owed.done]:
+            self.touch_node("questions", envelope.cell._dispatcher)  # type: ignore[union-attr]
+            del self._owed[envelope]
 
 
 def _key(cell: Cell) -> tuple[Any, int]:
     """An actor by a name that is the same in every run."""
     return cell._dispatcher.node.key, cell.uid  # type: ignore[attr-defined]
+
+
+def _closure(cells: list[Cell], nexts: Callable[[Cell], list[Cell]]) -> list[Cell]:
+    """These cells and all that follow, each once."""
+    for cell in cells:
+        cells += [other for other in nexts(cell) if other not in cells]
+    return cells
 
 
 def _unsent(cell: Cell) -> Hashable:

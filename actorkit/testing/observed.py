@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from greenlet import getcurrent
+
+from ..actor import _Forwarded as Forwarded
 from ..errors import AskDeadlock
 from ..events import EventStream
 from ..groups import Groups
-from ..kernel import Cell, Envelope, InboxQueue, Life
+from ..kernel import Cell, Envelope, InboxQueue, Life, Worker
 from ..kernel.sender import ASK_TIMEOUT
 from ..messages import Reason, Terminated
 from ..ref import ActorRef
@@ -52,12 +55,23 @@ class ObservedRef(SimulatedRef):
     # -- messages -------------------------------------------------------------------------------
 
     def ask(self, message: Any, timeout: float | None = ASK_TIMEOUT) -> Any:
-        self._footprints.touch_node("asks", self._dispatcher, ASK)
+        footprints = self._footprints
+        me = getcurrent()
+        asker = me.cell if isinstance(me, Worker) else None
+        footprints.touch_node("asks", self._dispatcher, ASK)
+        footprints.asks(asker, self)
         try:
             return super().ask(message, timeout)
-        except AskDeadlock:  # whoever closes a circle concerns all in it
-            self._footprints.touch_node("asks", self._dispatcher)
+        except AskDeadlock:
+            footprints.refused(self, message)
             raise
+        finally:
+            footprints.asks_no_more(asker)
+
+    def _submit(self, message: Any, timeout: float | None, sink: Any) -> Envelope:
+        if isinstance(sink, Forwarded):
+            self._footprints.passed_on(sink._envelope)
+        return super()._submit(message, timeout, sink)
 
     def _put(self, message: Any, block: bool = True, timeout: float | None = None) -> None:
         self._touch("inbox")
