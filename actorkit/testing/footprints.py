@@ -75,7 +75,7 @@ class Footprints:
         self._owed: dict[Envelope, None] = {}
         self._late: dict[Hashable, int] = {}
         #: The actor whose turn it is, and what its node had to send before.
-        self._turn: Cell | None = None
+        self.turn: Cell | None = None
         self._unsent: Hashable = None
 
     def begin(self, simulation: Simulation) -> None:
@@ -231,7 +231,7 @@ class Footprints:
         self._number += 1
         self._needs = [] if made_in is None else [made_in]
         self._fresh = set()
-        self._turn = None
+        self.turn = None
         node = entry.node
         if _is_idle(entry):
             self._footprint = {}
@@ -259,7 +259,7 @@ class Footprints:
 
     def _open_turn(self, cell: Cell, entry: Any) -> None:
         """A turn of an actor begins, or goes on."""
-        self._turn = cell
+        self.turn = cell
         self._unsent = _unsent(cell)
         self.touch_actor("actor", cell)
         life = cell._life
@@ -287,8 +287,8 @@ class Footprints:
             elif isinstance(entry, Callback) and not entry.pending:
                 self.touch(("entry", who))
         self._see_answers()
-        if self._turn is not None and self._unsent != _unsent(self._turn):
-            self.touch_node("wire", self._turn._dispatcher)
+        if self.turn is not None and self._unsent != _unsent(self.turn):
+            self.touch_node("wire", self.turn._dispatcher)
         if self._simulation.claims_look:
             self.touch_all()
         self._reduction.over(
@@ -297,7 +297,7 @@ class Footprints:
 
     def _see_answers(self) -> None:
         """Questions may be answered by whoever got a `Reply`, which nothing else tells of."""
-        life = None if self._turn is None else self._turn._life
+        life = None if self.turn is None else self.turn._life
         if life is not None and life.deferred:
             for reply in life.deferred:
                 self.passed_on(reply._envelope)

@@ -2,7 +2,8 @@
 
 `History` records when operations of several clients began and ended; `linearize` looks for an order
 of them that respects these times and in which a model gives every recorded answer (Wing and Gong,
-with states remembered). Operations without an answer may have happened, or not. Pure.
+with states remembered). Operations without an answer may have happened, or not. Pure, but for
+telling an exhaustive exploration that clients share a history.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from .loop import touch
 
 __all__ = ["History", "Operation", "linearize"]
 
@@ -44,17 +47,20 @@ class History:
 
     def begin(self, client: str, what: Any) -> Operation:
         """An operation begins; `what` says which, to the model."""
+        touch("history", "begin")
         operation = Operation(client, what, self._tick())
         self.operations.append(operation)
         return operation
 
     def end(self, operation: Operation, answer: Any = None) -> None:
         """It has happened, with this answer."""
+        touch("history", "end")
         operation.answer = answer
         operation.ended = self._tick()
 
     def drop(self, operation: Operation) -> None:
         """It is certain that it has not happened."""
+        touch("history", "end")
         self.operations.remove(operation)
 
     def call(self, client: str, what: Any, function: Callable[[], Any]) -> Any:

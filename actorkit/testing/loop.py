@@ -12,12 +12,13 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Any, NoReturn
 
+from gevent._hub_local import get_hub_if_exists
 from gevent.exceptions import HubDestroyed
 from gevent.hub import Hub
 from greenlet import getcurrent, greenlet
@@ -35,6 +36,7 @@ __all__ = [
     "Node",
     "VirtualHub",
     "VirtualLoop",
+    "touch",
 ]
 
 #: Seconds within which two timers are due together, and their order is a choice.
@@ -547,8 +549,18 @@ class VirtualLoop:
         return f"<VirtualLoop at {self.time:.6f} s, {len(self.ready)} ready>"
 
 
+def touch(thing: Hashable, way: str) -> None:
+    """Tell an exhaustive exploration, if one is under way, what else than messages actors share."""
+    hub = get_hub_if_exists()
+    if isinstance(hub, VirtualHub) and hub.footprints is not None:
+        hub.footprints.touch(thing, way)
+
+
 class VirtualHub(Hub):
     """The hub of a simulation's thread."""
+
+    #: What is told of everything that a step touches, in an exhaustive exploration.
+    footprints: Any = None
 
     #: That of the systems which the test makes outside of any node.
     actorkit_dispatcher: Any = None

@@ -52,6 +52,12 @@ class ObservedRef(SimulatedRef):
     def _touch(self, what: str, way: str = WRITE) -> None:
         self._footprints.touch_actor(what, self, way)
 
+    def _touch_urgently(self) -> None:
+        """Something goes ahead of the messages in the inbox, those that come later too."""
+        self._touch("actor")
+        if self._footprints.turn is not self:
+            self._touch("inbox")
+
     # -- messages -------------------------------------------------------------------------------
 
     def ask(self, message: Any, timeout: float | None = ASK_TIMEOUT) -> Any:
@@ -128,7 +134,7 @@ class ObservedRef(SimulatedRef):
         super()._linked_ended(other, reason, error)
 
     def _stop_plainly(self) -> None:
-        self._touch("actor")
+        self._touch_urgently()
         super()._stop_plainly()
 
     def _end(self, reason: Reason = Reason.NORMAL) -> None:
@@ -155,7 +161,7 @@ class ObservedLife(Life):
     cell: ObservedRef
 
     def _touch(self) -> None:
-        self.cell._touch("actor")
+        self.cell._touch_urgently()
 
     def _touch_parent(self) -> None:
         """What happens now is the supervisor's matter."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,8 +28,9 @@ from .errors import SimulationError
 from .escape import World, closed_world
 from .eventlog import EventLog, describe
 from .failures import Failures
-from .loop import Node, VirtualHub, VirtualLoop
+from .loop import Node, VirtualHub, VirtualLoop, touch
 from .network import Network
+from .reduction import WRITE
 from .system import LOGGED, SimulatedSystem
 
 __all__ = ["Simulation", "head_of"]
@@ -178,6 +179,7 @@ class Simulation:
         world = World(loop.now, self.random, self._patch_time, self._patch_random)
         footprints = self.footprints
         if footprints is not None:
+            hub.footprints = footprints
             footprints.begin(self)
         try:
             with closed_world(world):
@@ -310,7 +312,7 @@ class Simulation:
         """The disk of node `name`; it outlives the node's crashes."""
         disk = self._disks.get(name)
         if disk is None:
-            disk = self._disks[name] = Disk()
+            disk = self._disks[name] = Disk(name)
         return disk
 
     def skew(self, name: str, offset: float = 0.0, rate: float = 1.0) -> None:
@@ -345,6 +347,15 @@ class Simulation:
         if not 0 <= probability <= 1:
             raise ValueError(f"a probability is from 0 to 1, not {probability!r}")
         return self.choices.happens(probability, "fate")
+
+    def touch(self, what: Hashable) -> None:
+        """Tell that the caller's turn reads or changes `what`, which actors share besides messages.
+
+        An exhaustive exploration then tries such turns in every order. `History` and `disk` tell by
+        themselves.
+        """
+        self._check_running()
+        touch(("shared", what), WRITE)
 
     # -- claims ---------------------------------------------------------------------------------
 

@@ -5,14 +5,17 @@ Used to hold an exhaustive exploration against one that leaves out nothing.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import gevent
+from gevent.queue import Full
 from hypothesis import strategies as st
 
 from actorkit import (
     Actor,
     ActorFailed,
+    ActorNotFound,
     ActorRef,
     ActorStopped,
     AskDeadlock,
@@ -28,8 +31,8 @@ from actorkit.testing import Simulation
 
 #: What an actor does on a message: an action, another actor, the message that it sends.
 Action = tuple[str, int, int]
-#: For each actor and message, its actions; and whom the test itself tells or asks what.
-Program = tuple[list[list[list[Action]]], list[tuple[str, int, int]]]
+#: For each actor and message, its actions; whom the test itself tells or asks what; all inboxes.
+Program = tuple[list[list[list[Action]]], list[tuple[str, int, int]], Inbox | None]
 Seen = dict[str, list[Any]]
 
 MESSAGES = 3
@@ -66,6 +69,14 @@ ACTIONS = [
 ]
 #: Those that most programs have: more of them.
 OFTEN = ["tell"] * 12 + ["ask"] * 6 + ["watch", "kill", "stop", "after", "spawn"] * 2
+
+
+INBOXES = [
+    Inbox(maxsize=1),
+    Inbox(maxsize=1, overflow="drop_old"),
+    Inbox(maxsize=1, overflow="fail"),
+    Inbox(priority=lambda message: -message if isinstance(message, int) else 0),
+]
 
 
 class Scripted(Actor):
@@ -106,21 +117,30 @@ class Scripted(Actor):
         ref = refs[other % len(refs)]
         match action:
             case "tell":
-                ref.tell(sent)
+                try:
+                    ref.tell(sent)
+                except Full:  # its own inbox
+                    self.seen.append("full")
             case "ask":
                 try:
                     self.seen.append(("answer", ref.ask(sent, timeout=1)))
-                except (AskDeadlock, AskTimeout, ActorStopped, ReplyDropped, ZeroDivisionError) as e:
+                except (AskDeadlock, AskTimeout, ActorStopped, ReplyDropped, ZeroDivisionError, Full) as e:
                     self.seen.append(type(e).__name__)
             case "ask_nowait":
-                future = ref.ask_nowait(sent, timeout=1)
+                try:
+                    future = ref.ask_nowait(sent, timeout=1)
+                except Full:
+                    return
                 future.rawlink(lambda done: self.seen.append(("later", done.successful())))
             case "forward":
                 self.forward(ref, sent)
             case "defer":
                 reply = self.defer_reply()
                 self.owed.append(reply)
-                ref.tell(reply)
+                try:
+                    ref.tell(reply)
+                except Full:
+                    self.seen.append("full")
             case "answer":
                 for reply in self.owed:
                     self.seen.append(("answered", reply.set(self.ref.path)))
@@ -176,7 +196,7 @@ class Scripted(Actor):
             case "lookup":
                 try:
                     self.system.lookup("/x").tell(MESSAGES - 1)
-                except LookupError:
+                except ActorNotFound:
                     self.seen.append("nobody")
             case "idle":
                 self.idle_timeout(1.0)
@@ -186,25 +206,26 @@ class World:
     """One run of a program."""
 
     def __init__(self, program: Program) -> None:
-        self.scripts, self.orders = program
+        self.scripts, self.orders, self.inbox = program
         self.seen: Seen = {}
         self.refs: list[ActorRef[Any]] = []
 
-    def run(self, sim: Simulation, nodes: int = 1, inbox: Inbox | None = None) -> Any:
+    def run(self, sim: Simulation) -> str:
         """Run it; returns what every actor has seen."""
         system = sim.system("a")
         for number in range(len(self.scripts)):
             name = f"actor-{number}"
-            self.refs.append(system.spawn(Scripted, self, number, name, name=name, inbox=inbox))
+            self.refs.append(system.spawn(Scripted, self, number, name, name=name, inbox=self.inbox))
         seen = self.seen["main"] = []
         for how, other, message in self.orders:
             ref = self.refs[other % len(self.refs)]
             if how == "tell":
-                ref.tell(message)
+                with suppress(Full):
+                    ref.tell(message)
             else:
                 try:
                     seen.append(ref.ask(message, timeout=1))
-                except (AskTimeout, ActorStopped, ReplyDropped, ZeroDivisionError) as error:
+                except (AskTimeout, ActorStopped, ReplyDropped, ZeroDivisionError, Full) as error:
                     seen.append(type(error).__name__)
         gevent.sleep(2.5)
         seen.append([ref.ready() for ref in self.refs])
@@ -228,4 +249,5 @@ def programs(most_actors: int = 4) -> st.SearchStrategy[Program]:
     return st.tuples(
         st.lists(script, min_size=2, max_size=most_actors),
         st.lists(orders, min_size=1, max_size=3),
+        st.sampled_from([None] * 5 + INBOXES),
     )
