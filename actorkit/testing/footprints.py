@@ -29,6 +29,7 @@ from .network import Connection
 from .observed import READ, ObservedRef, ObservedSystem
 from .reduction import BEGINNING, WRITE, Footprint, Reduction, Step
 from .simulation import Simulation, head_of
+from .system import SimulatedSystem
 
 __all__ = ["ALL", "INSIDE", "Footprints", "Redundant"]
 
@@ -73,7 +74,7 @@ class Footprints:
         self._waiting: dict[Cell, Cell] = {}
         #: Questions that more than one may answer, and answers that came second, of each node.
         self._owed: dict[Envelope, None] = {}
-        self._late: dict[Hashable, int] = {}
+        self._late: dict[SimulatedSystem, int] = {}
         #: The actor whose turn it is, and what its node had to send before.
         self.turn: Cell | None = None
         self._unsent: Hashable = None
@@ -291,9 +292,7 @@ class Footprints:
             self.touch_node("wire", self.turn._dispatcher)
         if self._simulation.claims_look:
             self.touch_all()
-        self._reduction.over(
-            Step(self._who, self._footprint, self._needs, self._instant, ended)
-        )
+        self._reduction.over(Step(self._who, self._footprint, self._needs, self._instant, ended))
 
     def _see_answers(self) -> None:
         """Questions may be answered by whoever got a `Reply`, which nothing else tells of."""
@@ -302,13 +301,13 @@ class Footprints:
             for reply in life.deferred:
                 self.passed_on(reply._envelope)
         for system in self._simulation.systems.values():
-            key = system._dispatcher.node.key
-            if self._late.get(key, 0) != system.late_answers:
-                self._late[key] = system.late_answers
-                self.touch(("questions", key))
-        for envelope in [owed for owed in self._owed if owed.done]:
-            self.touch_node("questions", envelope.cell._dispatcher)  # type: ignore[union-attr]
-            del self._owed[envelope]
+            if self._late.get(system, 0) != system.late_answers:
+                self._late[system] = system.late_answers
+                self.touch_node("questions", system._given)
+        for question in [owed for owed in self._owed if owed.done]:
+            del self._owed[question]
+            if question.cell is not None:
+                self.touch_node("questions", question.cell._dispatcher)
 
 
 def _key(cell: Cell) -> tuple[Any, int]:

@@ -280,7 +280,7 @@ class ObservedSystem(SimulatedSystem):
         footprints.touch_node(what, self._given, way)
 
     @property
-    def events(self) -> EventStream:  # type: ignore[override]
+    def events(self) -> EventStream:
         return self._events
 
     @events.setter
@@ -288,7 +288,7 @@ class ObservedSystem(SimulatedSystem):
         self._events = ObservedEvents(self)
 
     @property
-    def groups(self) -> Groups:  # type: ignore[override]
+    def groups(self) -> Groups:
         if self._groups is None:
             self._groups = ObservedGroups(self)
         return self._groups

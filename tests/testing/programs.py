@@ -71,6 +71,8 @@ ACTIONS = [
 OFTEN = ["tell"] * 12 + ["ask"] * 6 + ["watch", "kill", "stop", "after", "spawn"] * 2
 
 
+#: What an ask may raise.
+REFUSALS = (AskTimeout, ActorStopped, ReplyDropped, ZeroDivisionError, Full)
 INBOXES = [
     Inbox(maxsize=1),
     Inbox(maxsize=1, overflow="drop_old"),
@@ -124,7 +126,14 @@ class Scripted(Actor):
             case "ask":
                 try:
                     self.seen.append(("answer", ref.ask(sent, timeout=1)))
-                except (AskDeadlock, AskTimeout, ActorStopped, ReplyDropped, ZeroDivisionError, Full) as e:
+                except (
+                    AskDeadlock,
+                    AskTimeout,
+                    ActorStopped,
+                    ReplyDropped,
+                    ZeroDivisionError,
+                    Full,
+                ) as e:
                     self.seen.append(type(e).__name__)
             case "ask_nowait":
                 try:
@@ -215,7 +224,9 @@ class World:
         system = sim.system("a")
         for number in range(len(self.scripts)):
             name = f"actor-{number}"
-            self.refs.append(system.spawn(Scripted, self, number, name, name=name, inbox=self.inbox))
+            self.refs.append(
+                system.spawn(Scripted, self, number, name, name=name, inbox=self.inbox)
+            )
         seen = self.seen["main"] = []
         for how, other, message in self.orders:
             ref = self.refs[other % len(self.refs)]
@@ -225,7 +236,7 @@ class World:
             else:
                 try:
                     seen.append(ref.ask(message, timeout=1))
-                except (AskTimeout, ActorStopped, ReplyDropped, ZeroDivisionError, Full) as error:
+                except REFUSALS as error:
                     seen.append(type(error).__name__)
         gevent.sleep(2.5)
         seen.append([ref.ready() for ref in self.refs])
@@ -240,9 +251,9 @@ def programs(most_actors: int = 4) -> st.SearchStrategy[Program]:
         names = OFTEN + ACTIONS if message + 1 < MESSAGES else ["ready", "cancel", "end", "answer"]
         return st.tuples(st.sampled_from(names), st.integers(0, 3), sent)
 
-    script = st.tuples(
-        *(st.lists(action(message), max_size=2) for message in range(MESSAGES))
-    ).map(list)
+    script = st.tuples(*(st.lists(action(message), max_size=2) for message in range(MESSAGES))).map(
+        list
+    )
     orders = st.tuples(
         st.sampled_from(["tell", "tell", "tell", "ask"]), st.integers(0, 3), st.just(0)
     )
