@@ -123,8 +123,7 @@ class Footprints:
         self.touch((what, dispatcher.node.key), way)
 
     def made(self, cell: Cell) -> None:
-        """The present step has made an actor."""
-        self.touch_node("tree", cell._dispatcher)
+        """The present step has made an actor, which nobody else can know of."""
         self._fresh.add(cell)
 
     def sent(self, cell: Cell, message: Any) -> None:

@@ -16,7 +16,7 @@ from ..errors import AskDeadlock
 from ..events import EventStream
 from ..groups import Groups
 from ..kernel import Cell, Envelope, InboxQueue, Life, Worker
-from ..kernel.sender import ASK_TIMEOUT
+from ..kernel.asking import ASK_TIMEOUT
 from ..messages import Reason, Terminated
 from ..ref import ActorRef
 from .reduction import WRITE
@@ -38,10 +38,6 @@ class ObservedRef(SimulatedRef):
     """A reference that tells what is done by it."""
 
     __slots__ = ()
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._footprints.made(self)
 
     @property
     def _footprints(self) -> Footprints:
@@ -81,7 +77,11 @@ class ObservedRef(SimulatedRef):
 
     def _put(self, message: Any, block: bool = True, timeout: float | None = None) -> None:
         self._touch("inbox")
-        super()._put(message, block, timeout)
+        try:
+            super()._put(message, block, timeout)
+        except BaseException:
+            self._touch("inbox")  # thrown out of the wait for room, in a later step
+            raise
 
     @property
     def inbox(self) -> InboxQueue:
@@ -295,9 +295,18 @@ class ObservedSystem(SimulatedSystem):
 
     _groups: Groups | None = None
 
+    def spawn(self, *args: Any, **kwargs: Any) -> Any:
+        return self._made(super().spawn, *args, **kwargs)
+
     def _spawn(self, *args: Any) -> Any:
+        return self._made(super()._spawn, *args)
+
+    def _made(self, make: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         self._touch("tree")  # also where the name is taken
-        return super()._spawn(*args)
+        ref = make(*args, **kwargs)
+        if isinstance(ref, ObservedRef):
+            ref._footprints.made(ref)
+        return ref
 
     def lookup(self, path: str) -> ActorRef[Any]:
         self._touch("tree", READ)
