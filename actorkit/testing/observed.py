@@ -6,7 +6,8 @@ whose turn it is, is known without; here is what it does to others.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ..observe.tree import ActorInfo
     from .footprints import Footprints
 
-__all__ = ["ASK", "READ", "REMOVE", "ObservedRef", "ObservedSystem"]
+__all__ = ["ASK", "READ", "REMOVE", "ObservedRef", "ObservedSystem", "observed_queues"]
 
 #: Ways to touch that commute with themselves: looking; asking; leaving the tree of actors.
 READ = "read"
@@ -64,8 +65,11 @@ class ObservedRef(SimulatedRef):
         footprints.asks(asker, self)
         try:
             return super().ask(message, timeout)
-        except AskDeadlock:
-            footprints.refused(self, message)
+        except BaseException as error:
+            # It may wait no more, so that an answer comes too late.
+            footprints.touch_node("questions", self._dispatcher)
+            if isinstance(error, AskDeadlock):
+                footprints.refused(self, message)
             raise
         finally:
             footprints.asks_no_more(asker)
@@ -143,6 +147,23 @@ class ObservedRef(SimulatedRef):
 
     def _get_life(self) -> Life:
         return ObservedLife(self) if self._life is None else self._life
+
+
+@contextmanager
+def observed_queues() -> Iterator[None]:
+    """Meanwhile it is told when an actor looks how many messages wait, in its own inbox too."""
+    look = InboxQueue.qsize
+
+    def qsize(queue: InboxQueue) -> int:
+        if isinstance(queue._cell, ObservedRef):
+            queue._cell._touch("inbox", READ)
+        return look(queue)
+
+    InboxQueue.qsize = qsize  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        InboxQueue.qsize = look  # type: ignore[method-assign]
 
 
 def _ends(cell: Cell) -> None:

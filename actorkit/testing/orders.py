@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .footprints import Footprints
+from .observed import observed_queues
 from .reduction import MAX_FAULTS, Reduction
 from .trial import Outcome, Trial
 
@@ -41,7 +42,8 @@ def explore_orders(trial: Trial, bound: int, tell: Callable[[int], None]) -> Ord
         if runs + given_up == bound:
             return Orders(runs, False, None, given_up)
         footprints = Footprints(reduction)
-        outcome = trial.run(footprints, footprints=footprints)
+        with observed_queues():
+            outcome = trial.run(footprints, footprints=footprints)
         if footprints.redundant:
             given_up += 1
         else:

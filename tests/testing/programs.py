@@ -61,6 +61,7 @@ ACTIONS = [
     "stash",
     "unstash",
     "size",
+    "own size",
     "join group",
     "publish",
     "subscribe",
@@ -196,6 +197,8 @@ class Scripted(Actor):
                 self.unstash_all()
             case "size":
                 self.seen.append(ref.inbox.qsize())
+            case "own size":
+                self.seen.append(self.inbox.qsize())
             case "join group":
                 self.system.groups.join("group", ref)
             case "publish":

@@ -11,7 +11,7 @@ import gevent
 import pytest
 from hypothesis import given, settings
 
-from actorkit import Actor, ActorRef
+from actorkit import Actor, ActorRef, Inbox
 from actorkit.testing import History, Simulation, explore, linearize, search
 from actorkit.testing.orders import Orders, explore_all_orders, explore_orders
 from actorkit.testing.trial import Trial
@@ -219,6 +219,19 @@ def test_what_is_left_out_ends_like_something_that_is_not(program: Program) -> N
             [[[], [], []], [[("kill", 0, 1)], [], []], [[("tell", 0, 1)], [], []]],
             [("tell", 1, 0), ("tell", 2, 0)],
         ),
+        # the kill of an actor that waits, and the answer
+        ([[[("kill", 0, 1), ("ask", 1, 1)], [], []], [[], [], []]], [("tell", 0, 0)]),
+        # the kill of an actor that waits for room in an inbox (of one message)
+        (
+            [[[], [], []], [[("kill", 1, 1), ("tell", 0, 1)], [], []]],
+            [("tell", 0, 0), ("tell", 1, 0)],
+            Inbox(maxsize=1),
+        ),
+        # how many wait in its own inbox, and who sends there
+        (
+            [[[("own size", 0, 1)], [], []], [[("tell", 0, 1)], [], []]],
+            [("tell", 0, 0), ("tell", 1, 0)],
+        ),
         # a watch and the end of the watched
         (
             [[[("watch", 1, 1)], [], []], [[("end", 0, 1)], [], []]],
@@ -243,11 +256,12 @@ def test_what_is_left_out_ends_like_something_that_is_not(program: Program) -> N
 )
 def test_every_outcome_of_a_race_is_seen(program: Any) -> None:
     def main(sim: Simulation) -> str:
-        return World((*program, None)).run(sim)
+        scripts, orders, *inbox = program
+        return World((scripts, orders, inbox[0] if inbox else None)).run(sim)
 
-    reduced, orders = outcomes(main)
+    reduced, few = outcomes(main)
     all_of_them, every = outcomes(main, walk=explore_all_orders)
-    assert orders.complete
+    assert few.complete
     assert every.complete
     assert reduced == all_of_them
     assert at_random(main, 50) <= reduced

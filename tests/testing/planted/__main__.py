@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=NAMES, metavar="NAME", help="all by default")
     parser.add_argument("--seeds", type=int, default=1000, help="for the broken programs")
     parser.add_argument("--twin-seeds", type=int, default=10_000, help="for the repaired ones")
-    parser.add_argument("--strategy", choices=("random", "pct"), default="random")
+    parser.add_argument("--strategy", choices=("random", "pct", "exhaustive"), default="random")
     options = parser.parse_args()
     print("| mistake | seeds | deviations, found | shrunk | faults, found | shrunk | twin |")
     print("|---|---|---|---|---|---|---|")
@@ -51,7 +51,7 @@ def main() -> None:
         )
         rate = twin.runs / (time.perf_counter() - began)
         row.append(
-            f"{twin.runs} seeds hold, {rate:.0f} a second"
+            f"{str(twin).partition(': ')[2]}, {rate:.0f} a second"
             if twin.failure is None
             else f"fails with seed {twin.failure.seed}: {twin.failure.error}"
         )
