@@ -160,7 +160,8 @@ def explore(test: Test | None = None, seeds: int = SEEDS, **options: Any) -> Any
     `processes`: how many work at a time, one for each core by default. `strategy`: "random"; "pct"
     (priorities that change a few times, which finds rare orders sooner); "exhaustive", which tries
     every order of deliveries that does not come to the same as another, instead of seeds, but not
-    more than `seeds` of them, with all delays at their least and one fault at most. `twice`: run each seed twice, and fail where the runs differ.
+    more than `seeds` of them, with all delays at their least and one fault at most. `twice`: run
+    each seed twice, and fail where the runs differ.
 
     Returns the `Exploration`, whose text says how much was tried.
     """
