@@ -57,6 +57,10 @@ class ObservedRef(SimulatedRef):
 
     # -- messages -------------------------------------------------------------------------------
 
+    def tell(self, message: Any) -> None:
+        with self._putting():
+            super().tell(message)
+
     def ask(self, message: Any, timeout: float | None = ASK_TIMEOUT) -> Any:
         footprints = self._footprints
         me = getcurrent()
@@ -68,6 +72,7 @@ class ObservedRef(SimulatedRef):
         except BaseException as error:
             # It may wait no more, so that an answer comes too late.
             footprints.touch_node("questions", self._dispatcher)
+            self._touch("inbox")
             if isinstance(error, AskDeadlock):
                 footprints.refused(self, message)
             raise
@@ -80,11 +85,17 @@ class ObservedRef(SimulatedRef):
         return super()._submit(message, timeout, sink)
 
     def _put(self, message: Any, block: bool = True, timeout: float | None = None) -> None:
+        with self._putting():
+            super()._put(message, block, timeout)
+
+    @contextmanager
+    def _putting(self) -> Iterator[None]:
+        """A message is put into the inbox, which may take several steps."""
         self._touch("inbox")
         try:
-            super()._put(message, block, timeout)
+            yield
         except BaseException:
-            self._touch("inbox")  # thrown out of the wait for room, in a later step
+            self._touch("inbox")  # thrown out of the wait for room
             raise
 
     @property
