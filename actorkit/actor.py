@@ -134,6 +134,16 @@ class Actor:
         """Decide on a failed child: a `Directive`, or None for the strategy's own decision."""
         return None
 
+    def on_inspect(self) -> Any:
+        """What those who look inside (docs/observing.md) are shown as this actor's state.
+
+        A dict, or any one value; the public attributes by default. It is called beside the actor's
+        turns, also in the middle of one: it must not block and not change anything.
+        """
+        shown = dict(vars(self))
+        shown.pop("log", None)
+        return {name: value for name, value in shown.items() if name[0] != "_"}
+
     # -- who I am -------------------------------------------------------------------------------
 
     @property
@@ -446,4 +456,4 @@ def _new_weak_set() -> Any:
     return weakref.WeakSet()
 
 
-_HOOKS = ("receive", "run", "on_start", "on_stop", "on_restart", "on_child_failure")
+_HOOKS = ("receive", "run", "on_start", "on_stop", "on_restart", "on_child_failure", "on_inspect")

@@ -31,6 +31,7 @@ __all__ = [
     "Refused",
     "RemoteError",
     "ReplyDropped",
+    "RestartOrdered",
     "SystemStopped",
     "UncallableMethod",
     "UnhandledMessage",
@@ -91,6 +92,10 @@ class ReplyDropped(ActorError):
 
 class LinkedActorDied(ActorError):
     """An actor that this one is linked to ended abnormally."""
+
+
+class RestartOrdered(ActorError):
+    """Somebody who may control the system from outside had this actor made anew."""
 
 
 class WrongThread(ActorError):

@@ -23,6 +23,8 @@ from .kernel.asking import ASK_TIMEOUT, check_timeout
 from .kernel.life import KILL_GRACE
 from .kernel.watchdog import Watchdog
 from .messages import Reason
+from .observe.failures import Failures
+from .observe.levels import INSPECT_LEVELS
 from .observe.tree import ActorInfo, snapshot
 from .ref import ActorRef, LocalRef
 
@@ -72,15 +74,18 @@ class ActorSystem:
 
         `security`: `Curve(...)` or `Insecure()`, needed to listen beyond this machine. `spawnable`:
         the actor classes, or modules of them, that other nodes may spawn here. `config`:
-        {"outbound": "block"} (the default) or "fail", for what `tell` does when too much is on its
-        way to a node.
+        "outbound" is "block" (the default) or "fail", for what `tell` does when too much is on its
+        way to a node; "inspect" is "off", "tree", "all" or "control", for what other nodes may see
+        (docs/observing.md).
         """
         check_system_name(name)
-        self._outbound = _check_config(config)
+        self._outbound, self._inspect = _check_config(config)
         self.name = name
         self.events = EventStream()
         #: Answers that came second, or after their asker had gone; they were dropped.
         self.late_answers = 0
+        #: The last failures of its actors.
+        self.failures = Failures()
         self.stopping = False
         self._dispatcher = self._find_dispatcher()
         self._root: LocalRef[Guardian] = LocalRef(
@@ -397,13 +402,17 @@ def check_system_name(name: str) -> None:
         raise ValueError(f"a system's name is a word without / @ # $ : or spaces, not {name!r}")
 
 
-def _check_config(config: Mapping[str, Any] | None) -> str:
-    """The one setting that there is: what `tell` does when a node is congested."""
+def _check_config(config: Mapping[str, Any] | None) -> tuple[str, str | None]:
+    """The settings: what `tell` does when a node is congested, and what others may see."""
     settings = dict(config or {})
     outbound: str = settings.pop("outbound", "block")
-    if settings or outbound not in ("block", "fail"):
-        raise ValueError(f'config takes {{"outbound": "block"}} or "fail", not {config!r}')
-    return outbound
+    inspect: str | None = settings.pop("inspect", None)
+    if settings or outbound not in ("block", "fail") or inspect not in (None, *INSPECT_LEVELS):
+        raise ValueError(
+            'config takes "outbound" ("block" or "fail") and "inspect"'
+            f" ({', '.join(INSPECT_LEVELS)}), not {config!r}"
+        )
+    return outbound, inspect
 
 
 def _check_name(name: str) -> None:

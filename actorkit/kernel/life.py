@@ -83,6 +83,7 @@ class Life:
         "restarts",
         "signals",
         "stash",
+        "tap",
         "tasks",
         "timers",
         "value",
@@ -103,6 +104,8 @@ class Life:
         self.behaviour: Callable[[Any, Any], Any] = cell._spec.receive
         self.behaviours: list[Callable[[Any, Any], Any]] = []
         self.stash: list[Any] = []
+        #: Who looks at the messages: called with each, gives what to call at its end, or None.
+        self.tap: Callable[[Any], Callable[[bool], None] | None] | None = None
         self.children: dict[str | int, Cell] = {}
         self.when_childless: Callable[[], None] | None = None
         self.watchers: dict[Any, None] = {}
@@ -186,7 +189,11 @@ class Life:
                 if message is EMPTY:
                     break
                 self.touch()
-                if not worker.handle(cell, self.behaviour, message):
+                ended = None if self.tap is None else self.tap(message)
+                handled = worker.handle(cell, self.behaviour, message)
+                if ended is not None:
+                    ended(handled)
+                if not handled:
                     break
                 if not self._slow:
                     break
@@ -201,7 +208,12 @@ class Life:
     @property
     def _slow(self) -> bool:
         """Whether every message needs the long way through `run_turn`."""
-        return self.cell._box is not None or self.owner is not None or self._idle_after is not None
+        return (
+            self.cell._box is not None
+            or self.owner is not None
+            or self._idle_after is not None
+            or self.tap is not None
+        )
 
     def settle(self) -> None:
         """After a turn: put the cell where it belongs, the ready deque, idle or held."""
@@ -362,6 +374,7 @@ class Life:
         events = cell._host.events
         if events.wants(ActorFailed):
             events.publish(ActorFailed(cell._ref, error))
+        cell._host.failures.add(cell, error)
         self.get_log().error("actor failed", exc_info=error)
         if self.order is not None:
             if self.order[0] is not Reason.KILLED:
@@ -767,6 +780,11 @@ class Life:
         self.behaviour = handler
         if self.cell._handler is not None:
             self.cell._handler = handler
+
+    def set_tap(self, tap: Callable[[Any], Callable[[bool], None] | None] | None) -> None:
+        """Have every message shown to `tap` from the next one on; None ends that."""
+        self.tap = tap
+        self.cell._handler = None
 
     def set_idle_timeout(self, seconds: float | None) -> None:
         if self._idle_timer is not None:

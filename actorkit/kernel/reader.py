@@ -157,6 +157,8 @@ class Reader:
         life = self._life
         life.cell._handled += 1
         life.touch()
+        if life.tap is not None:
+            life.tap(message)
         if type(message) is not Envelope:
             return message
         if message.gate is not None and not message.gate():

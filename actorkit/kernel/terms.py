@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from ..events import EventStream
+    from ..observe.failures import Failures
     from .cell import Cell
 
 __all__ = [
@@ -65,6 +66,7 @@ class Host(Protocol):
     name: str
     events: EventStream
     stopping: bool
+    failures: Failures
     late_answers: int  #: answers that came second, or when the asker had gone
 
     #: The class of its cells: what users know as references.

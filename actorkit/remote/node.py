@@ -28,6 +28,7 @@ from .dial import Dial
 from .link import Association, Transport, Wire
 from .peer import Peer, Watched
 from .refs import Incarnation, NodeKey, RemoteRef
+from .security import is_local
 from .service import serve
 from .wire import Batch, Goodbye, Hello, Offer, Refusal, Welcome, read
 
@@ -117,11 +118,14 @@ class Node:
         self._peer.network.dispatcher.check_thread()
         self._peer.association.end(reason, again=False)
 
+    @property
+    def service(self) -> RemoteRef:
+        """The node itself, which answers calls: docs/wire-protocol.md has the table of them."""
+        return RemoteRef(self._peer.network, self._peer.node, "/", 0)
+
     def _call(self, name: str, timeout: float | None, *args: Any) -> Any:
-        network = self._peer.network
-        network.dispatcher.check_thread()
-        service = RemoteRef(network, self._peer.node, "/", 0)
-        return service.ask(Call(name, args), timeout)
+        self._peer.network.dispatcher.check_thread()
+        return self.service.ask(Call(name, args), timeout)
 
     def __repr__(self) -> str:
         return f"<Node {self.name!r} at {self.address}{'' if self.connected else ', gone'}>"
@@ -234,6 +238,11 @@ class Network:
         if dial is None:
             dial = self.dials[address] = Dial(self, address)
         return dial
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it reaches no further than this machine, and nobody reaches it from elsewhere."""
+        return all(is_local(address) for address in (*self.dials, self.address) if address)
 
     def close(self) -> None:
         """End every association in order, and free the sockets."""

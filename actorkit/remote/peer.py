@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .dial import Dial
     from .node import Network
 
-__all__ = ["Peer", "Watched", "Watcher"]
+__all__ = ["Answer", "Peer", "Watched", "Watcher"]
 
 
 #: Unanswered questions to a node from which those of askers who gave up are swept out.

@@ -130,11 +130,17 @@ def check_exposure(address: str, security: Curve | Insecure | None) -> None:
     parts = urlsplit(address)
     if parts.scheme not in ("tcp", "ipc"):
         raise ValueError(f"an address is tcp://host:port or ipc:///path, not {address!r}")
-    if security is None and parts.scheme == "tcp" and not _is_loopback(parts.hostname or ""):
+    if security is None and not is_local(address):
         raise ValueError(
             f"{address} can be reached from other machines: pass security=Curve(...), or"
             " security=Insecure() if that is what you want"
         )
+
+
+def is_local(address: str) -> bool:
+    """Whether only this machine can be reached at this address."""
+    parts = urlsplit(address)
+    return parts.scheme == "ipc" or _is_loopback(parts.hostname or "")
 
 
 def _is_loopback(host: str) -> bool:

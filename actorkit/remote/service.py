@@ -1,4 +1,5 @@
-"""What a node does for another one that asks the node itself: lookup, spawn, watch, link, groups.
+"""What a node does for another one that asks the node itself: lookup, spawn, watch, link, groups,
+inspect.
 
 `serve(peer, call, number)` is the only entry; docs/wire-protocol.md has the table of calls.
 """
@@ -12,10 +13,11 @@ from typing import Any
 
 import gevent
 
-from ..errors import CodecError, Refused
+from ..errors import CodecError, Refused, SystemStopped
 from ..messages import Call, Reason
+from ..observe.inspector import inspector_of
 from ..ref import ActorRef
-from .peer import Peer, Watcher
+from .peer import Answer, Peer, Watcher
 
 __all__ = ["SERVICES", "serve"]
 
@@ -37,6 +39,8 @@ def serve(peer: Peer, call: Any, number: int) -> None:
         return
     if service is _spawn:
         gevent.spawn(_run, peer, service, arguments, number)  # a constructor may block
+    elif service is _inspect:
+        _ask_inspector(peer, call.args[0], number)
     else:
         _run(peer, service, arguments, number)
 
@@ -81,6 +85,19 @@ def _spawn(
         options.get("shutdown", 5.0),
         None,
     )
+
+
+def _inspect(peer: Peer, question: list[Any]) -> None:
+    """Answered by the system's inspector when it comes to it: see `_ask_inspector`."""
+
+
+def _ask_inspector(peer: Peer, question: Any, number: int) -> None:
+    if not number:
+        return  # nobody wants to know
+    try:
+        inspector_of(peer.network.system)._submit(question, None, Answer(peer, number))
+    except SystemStopped as error:
+        peer.reply(number, None, error)
 
 
 def _watch(peer: Peer, uid: int) -> None:
@@ -172,4 +189,5 @@ SERVICES: dict[str, Callable[..., Any]] = {
     "schema": _schema,
     "joined": _joined,
     "left": _left,
+    "inspect": _inspect,
 }
