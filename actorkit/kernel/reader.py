@@ -76,7 +76,7 @@ class Reader:
                 message = self._peek() if peek else self._take(matches)
                 if message is not EMPTY:
                     if not peek:
-                        message = self._open(worker, message)
+                        message = self._open_seen(worker, message)
                     elif type(message) is Envelope:
                         message = message.message
                     if message is not EMPTY:
@@ -152,13 +152,25 @@ class Reader:
             self._waiter = None
             cell._idle = life.held = False
 
+    def _open_seen(self, worker: Worker, message: Any) -> Any:
+        """`_open`, shown to whoever looks at the actor's messages."""
+        tap = self._life.tap
+        ended = None if tap is None else tap(message)
+        if ended is None:
+            return self._open(worker, message)
+        handled = False
+        try:
+            message = self._open(worker, message)
+            handled = True
+        finally:
+            ended(handled)
+        return message
+
     def _open(self, worker: Worker, message: Any) -> Any:
         """The message for `get` to return, EMPTY when it was dealt with here."""
         life = self._life
         life.cell._handled += 1
         life.touch()
-        if life.tap is not None:
-            life.tap(message)
         if type(message) is not Envelope:
             return message
         if message.gate is not None and not message.gate():

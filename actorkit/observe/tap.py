@@ -30,7 +30,7 @@ class Tap:
 
     Each is [number, time, how, message, seconds, outcome]. `how`: "told", "asked" or "timer".
     `seconds` that its turn took and `outcome` (the answer, "ok", "failed: ...") are None while it
-    runs, and for what a process-style actor reads.
+    runs; what an actor reads from its inbox by itself takes no time.
     """
 
     def __init__(self, cell: Cell) -> None:
@@ -116,7 +116,7 @@ class Tap:
         if envelope is None or envelope.cell is None:
             entry[5] = "ok" if ok else "failed"
         elif not envelope.done:
-            entry[5] = "answer deferred"
+            entry[5] = "no answer yet"
         elif envelope.error is not None:
             entry[5] = f"failed: {brief(envelope.error)}"
         else:

@@ -15,8 +15,8 @@ from .tree import walk
 
 __all__ = ["MAX_ACTORS", "PAGE", "View", "activity"]
 
-#: Actors that one page looks at: about a millisecond.
-PAGE = 500
+#: Actors that one page looks at: about half a millisecond to one.
+PAGE = 250
 #: Actors of a system that one view shows.
 MAX_ACTORS = 100_000
 

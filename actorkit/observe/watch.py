@@ -14,7 +14,7 @@ from ..remote.node import Node
 from ..system import ActorSystem
 from .inspector import inspector_of
 
-__all__ = ["Changes", "Inspection", "Row", "Tree"]
+__all__ = ["Changes", "Inspection", "Messages", "Row", "Tree"]
 
 #: Activities in which an actor handles nothing although it has begun to.
 BUSY = ("blocked", "asks")
@@ -161,3 +161,33 @@ class Tree:
             depth, row = pending.pop()
             yield depth, row
             pending.extend((depth + 1, child) for child in reversed(children.get(row.uid, [])))
+
+
+class Messages:
+    """The messages of one actor from now on, each told once: see `tap.Tap` for what is told."""
+
+    def __init__(self, inspection: Inspection, path: str) -> None:
+        """Begin to look. Raises Refused and ActorNotFound."""
+        self._inspection = inspection
+        self._path = path
+        self._after: int = inspection.ask("tap", path)
+        self._held: set[int] = set()
+        #: Why no more come, once that is so.
+        self.ended = ""
+        #: Messages that were too many to be told.
+        self.skipped = 0
+
+    def poll(self) -> list[list[Any]]:
+        """Those that came since the last call; one that still runs is held back once."""
+        answer = self._inspection.ask("messages", self._path, self._after)
+        self.ended, self.skipped = answer["ended"], answer["skipped"]
+        told: list[list[Any]] = []
+        for entry in answer["messages"]:
+            number, *_, outcome = entry
+            if outcome is None and number not in self._held and not self.ended:
+                self._held.add(number)
+                break
+            self._held.discard(number)
+            self._after = number
+            told.append(entry)
+        return told
