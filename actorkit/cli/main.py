@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import typer
 
 from ..errors import ActorError
-from . import inspecting, keygen, new, node, talk  # noqa: F401  (they join the app)
+from . import inspecting, keygen, new, node, observe, talk  # noqa: F401  (they join the app)
 from .app import DEBUG, app
 from .failure import Exit, Failure, code_of
 

@@ -46,6 +46,12 @@ class Inspection:
             return inspector_of(self._target).ask(parts, self._timeout)
         return self._target.service.ask(Call("inspect", (parts,)), self._timeout)
 
+    @property
+    def name_here(self) -> str:
+        """The name of the system that asks, if it is another one than is asked; or empty."""
+        target = self._target
+        return "" if isinstance(target, ActorSystem) else target.service._host.name
+
     def of(self, node: str) -> Inspection:
         """The same for a node that this one is connected with."""
         return Inspection(self._target, node, self._timeout)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
+
+from .programs import start_observer, start_town
 
 Town = Callable[..., str]
 
@@ -16,22 +17,11 @@ Town = Callable[..., str]
 def town() -> Iterator[Town]:
     """`town("--branches", "5")` starts the program town.py, and gives its address."""
     with ExitStack() as running:
-
-        def start(*options: str) -> str:
-            program = subprocess.Popen(
-                [sys.executable, "-m", "tests.observe.town", *options],
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            running.callback(_end, program)
-            assert program.stdout is not None
-            return program.stdout.readline().strip()
-
-        yield start
+        yield partial(start_town, running)
 
 
-def _end(program: subprocess.Popen[str]) -> None:
-    program.kill()
-    program.wait()
-    if program.stdout is not None:
-        program.stdout.close()
+@pytest.fixture
+def observer() -> Iterator[Town]:
+    """`observer(address)` starts `actorkit observe`, and gives the page's address."""
+    with ExitStack() as running:
+        yield partial(start_observer, running)
