@@ -605,6 +605,7 @@ class Life:
         """Let go of everybody, without a word to anybody: nothing runs here any more."""
         self.children, self.links, self.watchers, self.watching = {}, {}, {}, {}
         self.observers, self.signals, self.timers, self.tasks = [], [], {}, {}
+        self.tap = None
 
     def abandon_tree(self) -> None:
         """End everything here and now, without waiting for anybody's code."""

@@ -50,7 +50,10 @@ _PLAIN = frozenset(
 
 def brief(value: Any, length: int = MAX_BRIEF) -> str:
     """`value` in at most `length` characters."""
-    text = _Describer(length).of(value, 0)
+    try:
+        text = _Describer(length).of(value, 0)
+    except Exception:  # whoever looks must not hurt whom they look at
+        text = f"<{type(value).__qualname__}>"
     return text if len(text) <= length else text[: length - 3] + "..."
 
 

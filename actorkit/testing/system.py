@@ -23,6 +23,7 @@ from ..events import (
 from ..kernel import Cell, Dispatcher, Envelope
 from ..kernel.asking import ASK_TIMEOUT
 from ..messages import Call
+from ..observe.failures import Failures
 from ..observe.tree import walk
 from ..ref import LocalRef
 from ..remote.security import Insecure
@@ -116,7 +117,7 @@ class SimulatedSystem(ActorSystem):
 class Remnant:
     """What is left of a system to those who still hold references to its actors."""
 
-    __slots__ = ("events", "late_answers", "name", "stopping")
+    __slots__ = ("events", "failures", "late_answers", "name", "stopping")
 
     #: The class of its cells, if it could have any.
     cell_type: ClassVar[type[Cell]] = LocalRef
@@ -124,6 +125,7 @@ class Remnant:
     def __init__(self, name: str) -> None:
         self.name = name
         self.events = EventStream()
+        self.failures = Failures()
         self.late_answers = 0
         self.stopping = True
 
