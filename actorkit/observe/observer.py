@@ -66,10 +66,12 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 class Observer:
     """Serves the page::
 
-    with ActorSystem("eye") as eye:
-        observer = Observer(eye.connect("tcp://127.0.0.1:7001"))
-        print(observer.start())
-        eye.wait()
+        with ActorSystem("eye") as eye:
+            observer = Observer(eye.connect("tcp://127.0.0.1:7001"))
+            print(observer.start())
+            eye.wait()
+
+    It looks only while a page is open.
     """
 
     def __init__(
