@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree as RichTree
 
+from ..errors import Refused
 from ..observe.watch import Inspection, Messages, Row, Tree
 from .app import app
 from .connection import (
@@ -152,7 +153,10 @@ def _inspection(
     uri: Uri, via: str, keys: Any, server_key: str | None, timeout: float
 ) -> Iterator[Inspection]:
     with connected(uri, keys, server_key, timeout) as node:
-        yield Inspection(node, via, timeout)
+        try:
+            yield Inspection(node, via, timeout)
+        except Refused as error:
+            raise Failure(str(error), Exit.REFUSED) from error
 
 
 def _keep_drawing(actors: Tree, interval: float, draw: Callable[[], RenderableType]) -> None:

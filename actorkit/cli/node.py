@@ -12,6 +12,7 @@ import gevent
 import typer
 
 from ..actor import Actor
+from ..observe.levels import INSPECT_LEVELS
 from .app import app
 from .connection import KeysOption, ServerKeyOption, make_system, read_security
 from .failure import Exit, Failure
@@ -24,6 +25,14 @@ CONNECT_TIME = 30.0
 AllowOption = Annotated[
     list[str] | None,
     typer.Option("--allow", metavar="PUBLIC-KEY", help="May connect; may be repeated."),
+]
+InspectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--inspect",
+        metavar="LEVEL",
+        help="What others may see: off, tree, all or control; see docs/observing.md.",
+    ),
 ]
 InsecureOption = Annotated[bool, typer.Option("--insecure", help="No encryption, on any address.")]
 
@@ -46,12 +55,16 @@ def node(
     allow: AllowOption = None,
     server_key: ServerKeyOption = None,
     insecure: InsecureOption = False,
+    inspect_level: InspectOption = None,
 ) -> None:
     """Run a node until SIGINT or SIGTERM."""
     log_to_stderr()
     security = read_security(keys, server_key, allow or (), insecure)
     modules = [import_module(name) for name in spawnable or ()]
-    with make_system(name, listen=listen, security=security, spawnable=modules) as system:
+    config = _config(inspect_level)
+    with make_system(
+        name, listen=listen, security=security, spawnable=modules, config=config
+    ) as system:
         for address in connect or ():
             system.connect(address, CONNECT_TIME)
         _announce(f"{system.name} listens at {system.address}")
@@ -78,6 +91,7 @@ def run(
     allow: AllowOption = None,
     server_key: ServerKeyOption = None,
     insecure: InsecureOption = False,
+    inspect_level: InspectOption = None,
 ) -> None:
     """Run one actor, as /class in lower case, until it ends or SIGINT or SIGTERM comes."""
     log_to_stderr()
@@ -89,7 +103,8 @@ def run(
         inspect.signature(cls).bind(*values, **keywords)
     except TypeError as error:
         raise Failure(f"{actor}: {error}", Exit.USAGE) from error
-    with make_system(name or own_name, listen=listen, security=security) as system:
+    config = _config(inspect_level)
+    with make_system(name or own_name, listen=listen, security=security, config=config) as system:
         try:
             ref = system.spawn(cls, *values, name=own_name, **keywords)
         except Exception as error:
@@ -103,6 +118,12 @@ def run(
         system.wait()
     if ref.exception is not None:
         raise _failed(ref.path, ref.exception) from ref.exception
+
+
+def _config(inspect_level: str | None) -> dict[str, Any]:
+    if inspect_level not in (None, *INSPECT_LEVELS):
+        raise Failure(f"--inspect takes {', '.join(INSPECT_LEVELS)}", Exit.USAGE)
+    return {} if inspect_level is None else {"inspect": inspect_level}
 
 
 def _announce(*lines: str) -> None:

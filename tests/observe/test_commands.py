@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -95,7 +97,7 @@ def test_trace_ends_after_its_time_though_nothing_comes(town: Town) -> None:
 
 def test_a_node_that_shows_no_messages_says_how_it_would(town: Town) -> None:
     done = actorkit("trace", town("--inspect", "tree"), "/worker")
-    assert done.returncode != 0
+    assert done.returncode == 4
     assert 'config={"inspect": "all"}' in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -108,3 +110,41 @@ def test_a_node_behind_the_node_is_seen_through_it(town: Town) -> None:
     assert "/branch-1" not in paths
     done = actorkit("trace", address, "/worker", "--via", "behind", "-n", "1")
     assert "('work'" in done.stdout
+
+
+@pytest.mark.parametrize("command", [("tree", "--live"), ("top",)])
+def test_a_live_picture_stays_until_interrupted(town: Town, command: tuple[str, ...]) -> None:
+    screen, end = os.openpty()
+    program = subprocess.Popen(
+        [sys.executable, "-m", "actorkit", command[0], town(), *command[1:], "--interval", "0.1"],
+        stdin=end,
+        stdout=end,
+        stderr=end,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "160", "LINES": "40"},
+    )
+    os.close(end)
+    try:
+        seen = b""
+        while seen.count(b"sleeper") < 3:  # drawn again and again
+            seen += os.read(screen, 65536)
+        program.send_signal(signal.SIGINT)
+        while _read(screen):
+            pass
+        assert program.wait(30) == 130
+    finally:
+        program.kill()
+        program.wait()
+        os.close(screen)
+
+
+def _read(screen: int) -> bytes:
+    try:
+        return os.read(screen, 65536)
+    except OSError:  # the other end is closed
+        return b""
+
+
+def test_a_node_of_the_command_line_takes_what_it_may_show() -> None:
+    refused = actorkit("node", "--name", "x", "--listen", "tcp://127.0.0.1:0", "--inspect", "much")
+    assert refused.returncode == 2
+    assert "off, tree, all, control" in refused.stderr
