@@ -31,13 +31,8 @@ class Failure:
     at: float
     path: str
     cls: str
+    error: str  #: the name of its class
     trace: TracebackException
-
-    @property
-    def error(self) -> str:
-        """The name of the error's class."""
-        kind = self.trace.exc_type
-        return "an error" if kind is None else kind.__qualname__
 
     def text(self) -> str:
         """What the error says, and the traceback, as Python prints it."""
@@ -69,6 +64,7 @@ class Failures:
                 cell._dispatcher.clock(),
                 cell.path,
                 cell._spec.cls.__qualname__,
+                type(error).__qualname__,
                 trace,
             )
         )

@@ -88,6 +88,7 @@ class Observer:
         self._sites: dict[str, _Site] = {}
         self._pages: set[Queue[str]] = set()
         self._looked_at = Event()
+        self._lost = False
         self._server: WSGIServer | None = None
         self._poller: Any = None
         self._hosts: set[str] = set()
@@ -120,8 +121,12 @@ class Observer:
         try:
             about = self._inspection.ask("about")
         except ActorError as error:
+            self._lost = True
             self._tell("trouble", {"text": f"the node does not answer: {error}"})
             return
+        if self._lost:
+            self._lost = False
+            self._tell("trouble", {"text": ""})
         names = [about["name"], *(name for name, _ in about["nodes"])]
         places = {about["name"]: about["address"], **dict(about["nodes"])}
         here = self._inspection.name_here
@@ -271,8 +276,9 @@ class _Site:
             failures = self.inspection.ask("failures", self._seen)
         except ActorError as error:
             self._tree.forget()
+            self._failures, self._seen = [], 0
             self._trouble = str(error)
-            tell("node", self.as_dict())  # begins anew, without rows
+            tell("node", self.as_dict())  # begins anew, with nothing
             tell("trouble", {"node": self.name, "text": self._trouble})
             return
         if self._trouble:

@@ -44,13 +44,22 @@ class Inspection:
             parts = ["relay", self._via, parts]
         if isinstance(self._target, ActorSystem):
             return inspector_of(self._target).ask(parts, self._timeout)
-        return self._target.service.ask(Call("inspect", (parts,)), self._timeout)
+        return self._node().service.ask(Call("inspect", (parts,)), self._timeout)
+
+    def _node(self) -> Node:
+        """The node, or who came under its name after it."""
+        assert isinstance(self._target, Node)
+        if not self._target.connected:
+            for node in self._target.system.nodes:
+                if node.name == self._target.name:
+                    self._target = node
+        return self._target
 
     @property
     def name_here(self) -> str:
         """The name of the system that asks, if it is another one than is asked; or empty."""
         target = self._target
-        return "" if isinstance(target, ActorSystem) else target.service._host.name
+        return "" if isinstance(target, ActorSystem) else target.system.name
 
     def of(self, node: str) -> Inspection:
         """The same for a node that this one is connected with."""

@@ -119,6 +119,11 @@ class Node:
         self._peer.association.end(reason, again=False)
 
     @property
+    def system(self) -> ActorSystem:
+        """The system that is connected with it."""
+        return self._peer.network.system
+
+    @property
     def service(self) -> RemoteRef:
         """The node itself, which answers calls: docs/wire-protocol.md has the table of them."""
         return RemoteRef(self._peer.network, self._peer.node, "/", 0)

@@ -484,6 +484,25 @@ class TestOtherNodes:
             with pytest.raises(Refused, match="no such question"):
                 inside.of("far").ask("relay", "there", ["about"])
 
+    def test_a_node_that_came_again_is_looked_into_as_before(
+        self, pair: tuple[ActorSystem, ActorSystem]
+    ) -> None:
+        here, there = pair
+        address = there.address
+        inside = Inspection(here.nodes[0])
+        first = Tree(inside)
+        first.refresh()
+        there.shutdown()
+        until(lambda: not here.nodes)
+        with pytest.raises(NodeLost):
+            first.refresh()
+        with ActorSystem("there", listen=address) as again:
+            again.spawn(Account, name="new")
+            until(lambda: here.nodes)
+            first.forget()
+            first.refresh()
+            assert "/new" in rows(first)
+
     def test_ten_thousand_actors_come_over_an_association(
         self, pair: tuple[ActorSystem, ActorSystem]
     ) -> None:

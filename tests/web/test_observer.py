@@ -173,10 +173,14 @@ def test_order_and_filter_lead_to_the_ones_that_matter(
     page.until(lambda: sorted(page.names()) == [f"/branch-1/quiet-{n}" for n in range(3)])
 
 
-def test_a_lost_node_is_told_of(browser: Browser, running: ExitStack) -> None:
+def test_a_lost_node_is_told_of_and_found_again(browser: Browser, running: ExitStack) -> None:
     with ExitStack() as node:
-        page = Page(browser(), start_observer(running, start_town(node)))
+        address = start_town(node)
+        page = Page(browser(), start_observer(running, address))
     page.until(lambda: "does not answer" in page.text("#status"))
+    start_town(running, "--listen", address, "--branches", "7")
+    page.until(lambda: page.text("#status") == "live" and "branch-6" in page.names())
+    assert page.names().count("worker") == 1
 
 
 def test_a_node_that_shows_no_state_says_so(browser: Browser, running: ExitStack) -> None:

@@ -30,6 +30,7 @@ function newNode({ node: name, address }) {
                 inbox: 0, handled: 0, restarts: 0, rate: 0, since: null, open: old ? old.top.open : true };
   nodes.set(name, { name, address, rows: new Map([[0, top]]), top, time: 0, trouble: "",
                     history: old ? old.history : [] });
+  if (old) forgetFailures(name);
   stale = true;
 }
 
@@ -88,8 +89,6 @@ function connect() {
   const on = (name, take) => source.addEventListener(name, (event) => { take(JSON.parse(event.data)); soon(); });
   source.onopen = () => {
     for (const name of [...nodes.keys()]) lose(name);
-    $("failures").replaceChildren();
-    countFailures();
     say("live", "live");
   };
   source.onerror = () => {
@@ -101,13 +100,14 @@ function connect() {
   on("lost", ({ node }) => lose(node));
   on("failures", takeFailures);
   on("trouble", ({ node, text }) => {
-    if (!node) say("lost", text);
+    if (!node) say(text ? "lost" : "live", text || "live");
     else if (nodes.has(node)) nodes.get(node).trouble = text;
   });
 }
 
 function lose(name) {
   nodes.delete(name);
+  forgetFailures(name);
   stale = true;
 }
 
@@ -374,6 +374,11 @@ function takeFailures({ node, failures }) {
   tellAges();
 }
 
+function forgetFailures(name) {
+  for (const item of [...$("failures").children]) if (item.dataset.node === name) item.remove();
+  countFailures();
+}
+
 function countFailures() {
   const list = $("failures"), count = list.querySelectorAll("li[data-when]").length;
   if (!count) list.replaceChildren(element("li", "none", "none so far"));
@@ -384,6 +389,7 @@ function makeFailure(failure, node, when) {
   const item = element("li"), details = element("details"), summary = element("summary"), show = element("button", "", "Show actor");
   const ago = element("small", "ago");
   item.dataset.when = when;
+  item.dataset.node = node;
   summary.append(element("b", "", failure.error), element("span", "", (nodes.size > 1 ? node : "") + failure.path), ago);
   details.append(summary, element("pre", "", failure.trace), show);
   show.addEventListener("click", () => chooseAt(node, failure.path));
