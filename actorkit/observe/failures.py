@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["KEPT", "Failure", "Failures"]
 
-#: Failures that are remembered.
+#: Failures that are remembered, and of how many in a second; the others are counted.
 KEPT = 100
+RATE = 50
 #: Frames of a traceback, the innermost ones, and its characters.
 MAX_FRAMES = 30
 MAX_TRACE = 8_000
@@ -46,22 +47,30 @@ class Failure:
 class Failures:
     """The last `KEPT` failures; `count` is how many there were in all."""
 
-    __slots__ = ("_kept", "count")
+    __slots__ = ("_in_second", "_kept", "_second", "count")
 
     def __init__(self) -> None:
         self.count = 0
         self._kept: deque[Failure] = deque(maxlen=KEPT)
+        self._second = -1
+        self._in_second = 0
 
     def add(self, cell: Cell, error: BaseException) -> None:
         """Remember that this actor failed."""
         self.count += 1
+        now = cell._dispatcher.clock()
+        if int(now) != self._second:
+            self._second, self._in_second = int(now), 0
+        self._in_second += 1
+        if self._in_second > RATE:
+            return
         trace = TracebackException(
             type(error), error, error.__traceback__, limit=-MAX_FRAMES, lookup_lines=False
         )
         self._kept.append(
             Failure(
                 self.count,
-                cell._dispatcher.clock(),
+                now,
                 cell.path,
                 cell._spec.cls.__qualname__,
                 type(error).__qualname__,

@@ -21,6 +21,7 @@ from actorkit import (
     Refused,
     RestartOrdered,
 )
+from actorkit.observe import failures as failures_module
 from actorkit.observe import inspector as inspector_module
 from actorkit.observe import tap as tap_module
 from actorkit.observe import view as view_module
@@ -250,6 +251,18 @@ class TestFailures:
         rest = inside.ask("failures", first[-1]["number"])
         assert [len(first), len(rest)] == [inspector_module.FAILURES_AT_ONCE, 10]
         assert inside.ask("about")["failures"] == 30
+
+    def test_in_a_storm_most_are_only_counted(
+        self, system: ActorSystem, inside: Inspection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(failures_module, "RATE", 1)
+        monkeypatch.setattr(system._dispatcher, "clock", lambda: 7.0)
+        account = system.spawn(Account)
+        for _ in range(3):
+            system.failures.add(account, ValueError("no traceback"))  # type: ignore[arg-type]
+        monkeypatch.undo()
+        assert inside.ask("about")["failures"] == 3
+        assert [failure["number"] for failure in inside.ask("failures", 0)] == [1]
 
     def test_a_failed_actors_objects_do_not_live_on_in_them(self, system: ActorSystem) -> None:
         account = system.spawn(Account, restart="temporary")
