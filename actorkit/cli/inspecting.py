@@ -66,9 +66,7 @@ def tree(
     if live and as_json:
         raise Failure("--live and --json exclude each other", Exit.USAGE)
     where = Uri.parse(uri)
-    with _inspection(where, via, keys, server_key, timeout) as inspection:
-        actors = Tree(inspection)
-        actors.refresh()
+    with _tree(where, via, keys, server_key, timeout) as actors:
         if where.path and not any(True for _ in actors.walk(where.path)):
             raise Failure(f"no actor at {where.path!r}", Exit.NOT_FOUND)
         if as_json:
@@ -96,9 +94,7 @@ def top(
     if as_json and not once:
         raise Failure("--json needs --once", Exit.USAGE)
     where = Uri.parse(uri)
-    with _inspection(where, via, keys, server_key, timeout) as inspection:
-        actors = Tree(inspection)
-        actors.refresh()
+    with _tree(where, via, keys, server_key, timeout) as actors:
         if once:
             gevent.sleep(interval)
             actors.refresh()
@@ -157,6 +153,15 @@ def _inspection(
             yield Inspection(node, via, timeout)
         except Refused as error:
             raise Failure(str(error), Exit.REFUSED) from error
+
+
+@contextmanager
+def _tree(uri: Uri, via: str, keys: Any, server_key: str | None, timeout: float) -> Iterator[Tree]:
+    with _inspection(uri, via, keys, server_key, timeout) as inspection:
+        actors = Tree(inspection)
+        actors.refresh()
+        yield actors
+        actors.close()
 
 
 def _keep_drawing(actors: Tree, interval: float, draw: Callable[[], RenderableType]) -> None:

@@ -75,6 +75,8 @@ class Inspector(Actor):
                 return self._open_view()
             case ["page", int(number)]:
                 return self._page(number)
+            case ["close", int(number)]:
+                return self._views.pop(number, None) is not None
             case ["failures", int(after)]:
                 return self._failures(after)
             case ["actor", str(path)]:

@@ -144,6 +144,12 @@ class Tree:
                 changed[uid] = row_at_rest
         return Changes(list(changed.values()), page["gone"])
 
+    def close(self) -> None:
+        """Look no more; otherwise the other side notices in a while."""
+        if self._view is not None:
+            self.inspection.ask("close", self._view)
+        self.forget()
+
     def forget(self) -> None:
         """Begin anew: the other side has forgotten this watcher, or is another one now."""
         self.rows.clear()

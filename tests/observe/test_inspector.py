@@ -458,6 +458,11 @@ class TestMessages:
             inside.ask("view")
         with pytest.raises(Refused, match="watchers"):
             inside.ask("view")
+        assert inside.ask("close", 1)
+        tree = Tree(inside)
+        tree.refresh()
+        tree.close()
+        assert inside.ask("view") == inspector_module.MAX_VIEWS + 2
 
 
 class TestOtherNodes:
