@@ -102,6 +102,7 @@ def _string(operation: Operation, key: str, maximum: int, admitted: Callable[[st
     value = operation.get(key)
     if not isinstance(value, str):
         raise Refused(f'"{key}" must be a text')
+    value = value.strip()
     if len(value) > maximum:
         raise Refused(f'"{key}" has {len(value)} characters; {maximum} may go')
     return unicodedata.normalize("NFC", "".join(filter(admitted, value))).strip()

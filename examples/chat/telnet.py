@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from contextlib import suppress
+from typing import BinaryIO
 
 import gevent
 from gevent.lock import BoundedSemaphore
@@ -34,8 +35,8 @@ def serve(entrance: Entrance, host: str, port: int) -> StreamServer:
     """Start to listen."""
 
     def handle(sock: socket, address: object) -> None:
-        with sock, suppress(OSError, ActorError):
-            _Terminal(sock, entrance).run()
+        with suppress(OSError, ActorError), sock, sock.makefile("rb") as lines:
+            _Terminal(sock, lines, entrance).run()
 
     server = StreamServer((host, port), handle, spawn=Pool(MAX_CONNECTIONS))
     server.start()
@@ -43,10 +44,10 @@ def serve(entrance: Entrance, host: str, port: int) -> StreamServer:
 
 
 class _Terminal:
-    def __init__(self, sock: socket, entrance: Entrance) -> None:
+    def __init__(self, sock: socket, lines: BinaryIO, entrance: Entrance) -> None:
         sock.settimeout(READ_TIME)
         self._sock = sock
-        self._lines = sock.makefile("rb")
+        self._lines = lines
         self._sending = BoundedSemaphore()
         self._entrance = entrance
 

@@ -1,7 +1,7 @@
 """The page and long polling, by gevent's own web server; websocket.py takes the websockets over.
 
     GET  /              the page
-    POST /api/hello     {"name": "anna"} or {"token": "..."}  ->  {"token", "reader", "last"}
+    POST /api/hello     {"op": "hello", "name": "anna"}  ->  {"token", "reader", "last"}
     POST /api/op        {"op": "say", "text": "hello"}, as in protocol.py
     GET  /api/events?reader=1&last=0     waits for what happens next
     GET  /api/rooms     the names of the open rooms
@@ -100,7 +100,7 @@ class Site:
         entrance = self._entrance
         match method, path:
             case "POST", "/api/hello":
-                return entrance.hello({"op": "hello", **_body(environ)}).greeting()
+                return entrance.hello(_body(environ)).greeting()
             case "POST", "/api/op":
                 operation = _body(environ)
                 return entrance.resume(_token(environ), 0, 0).answer(operation)

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import gevent
 from gevent.lock import BoundedSemaphore
-from gevent.socket import SO_SNDBUF, SOL_SOCKET, socket
+from gevent.socket import SHUT_RDWR, SO_SNDBUF, SOL_SOCKET, socket
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import (
     AcceptConnection,
@@ -112,7 +112,8 @@ class _Connection:
         except ActorError:
             self._end(NORMAL, "signed out")
         except (OSError, LocalProtocolError):
-            self._sock.close()
+            with suppress(OSError):
+                self._sock.shutdown(SHUT_RDWR)  # ends the other greenlet's reading, too
 
     def _messages(self) -> Any:
         """The texts that come in, whole; answers pings and the closing handshake."""

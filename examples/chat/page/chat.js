@@ -12,6 +12,7 @@ const log = $("log"), text = $("text");
 
 const me = { name: sessionStorage.name ?? "", token: sessionStorage.token ?? "" };
 let room = decodeURIComponent(location.hash.slice(1)) || "lobby";
+let before = "lobby"; // where to go back to when there is no way into the room
 let polling = new URLSearchParams(location.search).get("transport") === "polling";
 let link = null; // while there is one
 let signedIn = false; // hello was answered on this link
@@ -23,13 +24,21 @@ let unanswered = []; // what was said and not yet confirmed
 // -- connecting ----------------------------------------------------------------------------------
 
 function connect() {
-  clearTimeout(timer);
+  drop();
   status("connecting", "Connecting…");
   const hello = { op: "hello", ...(me.token ? { token: me.token } : { name: me.name }) };
   const current = (polling ? openPolling : openWebSocket)(hello, (said) => hear(said, current), (end) => {
     if (link === current) disconnected(end);
   });
   link = current;
+}
+
+function drop() {
+  clearTimeout(timer);
+  const gone = link;
+  link = null;
+  signedIn = false;
+  gone?.close();
 }
 
 function disconnected({ over, why, opened }) {
@@ -51,6 +60,7 @@ function hear(said, from) {
     const words = unanswered.shift();
     if (said.error && !text.value) text.value = words ?? "";
   }
+  if (said.op === "enter" && said.error && room !== before) enter(before);
   if (said.error) notice(said.error, true);
 }
 
@@ -69,20 +79,14 @@ function refused(why) {
   if (me.token) { // that session is over; the name may still be free
     me.token = "";
     delete sessionStorage.token;
-    link?.close();
-    link = null;
     connect();
   } else {
-    const gone = link;
-    link = null;
-    gone?.close();
     showDoor(why);
   }
 }
 
 function showDoor(why = "") {
-  link = null;
-  signedIn = false;
+  drop();
   $("chat").hidden = true;
   $("door").hidden = false;
   $("door-error").textContent = why;
@@ -212,8 +216,8 @@ function make(tag, name = "", words = "") {
 
 function hue(name) {
   let sum = 0;
-  for (const char of name) sum = (sum * 31 + char.codePointAt(0)) % 360;
-  return sum;
+  for (const char of name) sum = (sum * 31 + char.codePointAt(0)) % 997;
+  return (sum * 137) % 360; // names that are alike get colours that are not
 }
 
 // -- what the person does ------------------------------------------------------------------------
@@ -221,6 +225,7 @@ function hue(name) {
 function enter(name) {
   name = name.trim().toLowerCase();
   if (name !== room) {
+    before = room;
     room = name;
     lost = "";
     people.clear();
@@ -277,11 +282,9 @@ $("go").onsubmit = (event) => {
 $("menu").onclick = () => openSide(!$("side").classList.contains("open"));
 $("leave").onclick = async () => {
   await link?.send({ op: "bye" });
-  const gone = link;
   me.token = "";
   sessionStorage.clear();
   showDoor();
-  gone?.close();
   log.replaceChildren();
 };
 addEventListener("keydown", (event) => {
