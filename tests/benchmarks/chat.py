@@ -1,8 +1,9 @@
 """How soon a chat full of people hears what is said: `python -m tests.benchmarks.chat --help`.
 
-Starts the chat of examples/chat as its users do, and processes with the clients apart from it. Each
-message carries the time at which it was sent, by the clock that all processes of a machine share;
-every member of its room, the speaker too, notes how long it took. Nothing may be missing at the end.
+Starts the chat of examples/chat as its users do, and processes with the clients apart from it.
+Each message carries the time at which it was sent, by the clock that all processes of a machine
+share; every member of its room, the speaker too, notes how long it took. Nothing may be missing at
+the end.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -27,6 +27,7 @@ from gevent import socket
 from gevent.pool import Pool
 
 from ..web.chat_clients import ROOT, WebSocket, chat_server
+from .__main__ import machine
 from .measure import Latenesses
 
 #: Connections that one client process makes at a time.
@@ -148,7 +149,6 @@ class Crowd:
 
     def talk(self, rate: float, seconds: float) -> int:
         """Say `rate` things a second, evenly; returns how many."""
-        self.late.clear()
         began = time.monotonic()
         for number in range(int(rate * seconds)):
             gevent.sleep(max(0.0, began + number / rate - time.monotonic()))
@@ -184,9 +184,7 @@ def main() -> None:
     if options.client:
         return client(json.loads(options.client))
     figures = measure(options)
-    print(
-        f"Python {platform.python_version()}, gevent {gevent.__version__}, {os.cpu_count()} cores"
-    )
+    print(machine())
     for name, figure in figures.items():
         print(f"{name:>32}  {figure}")
     if options.json:
