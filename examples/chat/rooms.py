@@ -71,7 +71,7 @@ class Room(Actor):
             case Leave(user):
                 self.unwatch(user)
                 self.gone(user)
-            case Terminated(user):
+            case Terminated(user, reason) if reason is not Reason.SHUTDOWN:  # of everyone
                 self.gone(user)
             case IdleTimeout() if not self.present:
                 self.stop()

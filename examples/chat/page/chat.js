@@ -214,10 +214,10 @@ function make(tag, name = "", words = "") {
   return element;
 }
 
-function hue(name) {
-  let sum = 0;
-  for (const char of name) sum = (sum * 31 + char.codePointAt(0)) % 997;
-  return (sum * 137) % 360; // names that are alike get colours that are not
+function hue(name) { // FNV-1a: names that are alike get colours that are not
+  let hash = 2166136261;
+  for (const char of name) hash = Math.imul(hash ^ char.codePointAt(0), 16777619);
+  return (hash >>> 0) % 360;
 }
 
 // -- what the person does ------------------------------------------------------------------------
