@@ -32,6 +32,8 @@ from .measure import Latenesses
 
 #: Connections that one client process makes at a time.
 CONNECTING = 50
+#: Seconds after the last has come in, for everyone to hear of everyone.
+SETTLE = 3.0
 #: Seconds that the last messages have to arrive.
 DRAIN = 5.0
 
@@ -126,8 +128,6 @@ class Crowd:
         self.port = port
         numbers = range(first, first + users)
         self.members = list(Pool(CONNECTING).imap(lambda n: self.come_in(n, n % rooms), numbers))
-        for member in self.members:
-            gevent.spawn(self.listen, member)
 
     def come_in(self, number: int, room: int) -> WebSocket:
         client = WebSocket(socket.create_connection(("127.0.0.1", self.port)))
@@ -136,6 +136,7 @@ class Crowd:
             answer = client.ask(**operation)
             if "error" in answer:
                 raise RuntimeError(answer["error"])
+        gevent.spawn(self.listen, client)
         return client
 
     def listen(self, member: WebSocket) -> None:
@@ -163,6 +164,7 @@ def client(plan: dict[str, Any]) -> None:
     print("in", flush=True)
     # A blocking read: everyone is idle until all processes are ready.
     gevent.get_hub().threadpool.apply(sys.stdin.readline)
+    gevent.sleep(SETTLE)
     sent = crowd.talk(rate, seconds)
     gevent.sleep(DRAIN)
     print(json.dumps({"sent": sent, "refused": crowd.refused, "late": crowd.late}))
