@@ -21,6 +21,7 @@ from actorkit import (
     ReplyDropped,
     UnhandledMessage,
 )
+from actorkit.actor import Reply
 from tests.actors import Collector, Echo, Obedient, settle
 
 
@@ -332,6 +333,31 @@ def test_an_ask_within_an_ask_within_an_ask(system: ActorSystem) -> None:
         link.ask(following)
     links[-1].ask(system.spawn(Echo))
     assert links[0].ask("deep") == "deep"
+
+
+def test_thousands_of_actors_may_wait_for_answers_at_once(system: ActorSystem) -> None:
+    class Oracle(Actor):
+        def __init__(self) -> None:
+            self.owed: list[Reply] = []
+
+        def receive(self, message: str) -> int | None:
+            if message == "question":
+                self.owed.append(self.defer_reply())
+                return None
+            for reply in self.owed:
+                reply.set("answer")
+            return len(self.owed)
+
+    class Pilgrim(Actor):
+        def receive(self, oracle: ActorRef[Oracle]) -> Any:
+            return oracle.ask("question", timeout=30)
+
+    oracle = system.spawn(Oracle)
+    asked = [system.spawn(Pilgrim).ask_nowait(oracle, timeout=30) for _ in range(2000)]
+    settle()
+    while oracle.ask("how many?") < 2000:
+        gevent.sleep(0.01)
+    assert {each.get() for each in asked} == {"answer"}
 
 
 def test_asks_from_plain_greenlets_and_their_timeouts(system: ActorSystem) -> None:

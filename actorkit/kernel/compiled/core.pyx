@@ -732,12 +732,19 @@ cdef class Switch:
     cdef int leave(self, greenlet me) except -1:
         cdef Turns active = self.active
         cdef Turns worker
-        if self.ready.count and not self.yielding and (active is me or active is None):
+        # A new worker is the pump's to start: a greenlet inherits the recursion depth of where it
+        # is started, and a chain of them, each started by one that waits, would run out of it.
+        if (
+            self.parked
+            and self.ready.count
+            and not self.yielding
+            and (active is me or active is None)
+        ):
             if active is me:
                 active.alert = True
                 if active.cell is not None:
                     active.cell._worker = active
-            worker = self.parked.pop() if self.parked else self.make_worker()
+            worker = self.parked.pop()
             self.active = worker
             switch_to(worker)
         else:

@@ -33,7 +33,6 @@ class Switch:
 
     if TYPE_CHECKING:  # Dispatcher has them
 
-        def make_worker(self) -> Worker: ...
         def _wake(self, entry: Any) -> None: ...
         def _file_timeouts(self) -> None: ...
 
@@ -85,14 +84,16 @@ class Switch:
 
     def _leave(self, me: greenlet) -> None:
         active = self.active
-        if self.ready and not self.yielding and (active is me or active is None):
+        parked = self.parked
+        # A new worker is the pump's to start: a greenlet inherits the recursion depth of where it
+        # is started, and a chain of them, each started by one that waits, would run out of it.
+        if parked and self.ready and not self.yielding and (active is me or active is None):
             if active is me:
                 active.alert = True
                 cell = active.cell
                 if cell is not None:
                     cell._worker = active
-            parked = self.parked
-            worker = self.active = parked.pop() if parked else self.make_worker()
+            worker = self.active = parked.pop()
             worker.switch()
         else:
             if self.fresh:  # perhaps nothing is to run, and no pump to file them
