@@ -115,7 +115,7 @@ def any_strategy(sim: Simulation, intensity: int) -> Strategy:
     return kind(intensity=intensity, period=1.0, backoff=backoff(sim))
 
 
-@explore(seeds=1000, failures=Crash)
+@explore(seeds=2000, failures=Crash)
 def test_over_restarts_escalations_and_stops_each_message_is_handled_once_or_a_dead_letter(
     sim: Simulation,
 ) -> None:
@@ -135,7 +135,7 @@ def test_over_restarts_escalations_and_stops_each_message_is_handled_once_or_a_d
     team.books.check_order()
 
 
-@explore(seeds=500, failures=Crash)
+@explore(seeds=1000, failures=Crash)
 def test_after_failures_exactly_those_are_new_whom_the_strategy_names(sim: Simulation) -> None:
     kind: Any = sim.random.choice([OneForOne, OneForAll, RestForOne])
     team = Team(sim, kind(intensity=1000, backoff=backoff(sim)))
@@ -155,7 +155,7 @@ def test_after_failures_exactly_those_are_new_whom_the_strategy_names(sim: Simul
         assert team.started_at[first] < team.started_at[last]  # the first began first
 
 
-@explore(seeds=500, failures=Crash)
+@explore(seeds=1000, failures=Crash)
 def test_a_child_is_restarted_as_often_as_its_intensity_allows_and_then_its_parent_fails(
     sim: Simulation,
 ) -> None:
@@ -200,7 +200,7 @@ def test_a_child_is_restarted_as_often_as_its_intensity_allows_and_then_its_pare
     assert [what for _, what in news] == expected
 
 
-@explore(seeds=1000, failures=Crash)
+@explore(seeds=2000, failures=Crash)
 def test_whoever_is_stopped_on_the_way_ends_once_and_nobody_waits_for_it_in_vain(
     sim: Simulation,
 ) -> None:
