@@ -138,12 +138,13 @@ def _down(peer: Peer, uid: int, reason: Reason, error: BaseException | None) -> 
 def _link(peer: Peer, uid: int, other: ActorRef[Any]) -> None:
     network = peer.network
     ref = network.exports.get(uid)
-    if ref is None or ref.ready():
+    if ref is None:
         gone = network.ref_of(network.node, uid, "/")
         other._linked_ended(gone, Reason.NOT_FOUND, None)
     else:
-        peer.links[ref, other] = None
-        ref._add_link(other)
+        if not ref.ready():
+            peer.links[ref, other] = None
+        ref._add_link(other)  # one that has ended already says how
 
 
 def _unlink(peer: Peer, uid: int, other: ActorRef[Any]) -> None:

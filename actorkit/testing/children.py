@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
+import structlog
 from gevent.monkey import get_original
 
 from .errors import SimulationError
@@ -108,6 +109,7 @@ def _run(job: Job, pipe: int) -> NoReturn:
         nowhere = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):
             os.dup2(nowhere, fd)
+        structlog.configure(processors=[_drop])  # rendering takes longer than what it is about
         gc.freeze()
 
         def send(message: dict[str, Any]) -> None:
@@ -122,3 +124,7 @@ def _run(job: Job, pipe: int) -> NoReturn:
         status = 0
     finally:
         os._exit(status)
+
+
+def _drop(*event: Any) -> NoReturn:
+    raise structlog.DropEvent

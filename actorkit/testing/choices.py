@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
-__all__ = ["Choice", "ChoiceSequence", "DrawnRandom", "Recorded", "Seeded", "Source"]
+__all__ = ["ByKind", "Choice", "ChoiceSequence", "DrawnRandom", "Recorded", "Seeded", "Source"]
 
 _BITS = 53
 
@@ -63,6 +63,25 @@ class Recorded:
 
     def choose(self, n: int, kind: str, among: Sequence[Any]) -> int:
         return min(next(self._values, 0), n - 1)
+
+
+class ByKind:
+    """Numbers from a recorded run, perhaps edited, to each kind of choice its own in their order.
+
+    A fault stays the fault that it was, though there are fewer choices of another kind before it.
+    """
+
+    def __init__(self, values: Sequence[int], kinds: Sequence[str]) -> None:
+        sorted_values: dict[str, list[int]] = {}
+        for value, kind in zip(values, kinds, strict=True):
+            sorted_values.setdefault(kind, []).append(value)
+        self._values = {kind: iter(numbers) for kind, numbers in sorted_values.items()}
+
+    def choose(self, n: int, kind: str, among: Sequence[Any]) -> int:
+        return min(next(self._values.get(kind, _NOTHING), 0), n - 1)
+
+
+_NOTHING: Iterator[int] = iter(())
 
 
 class ChoiceSequence:

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
 from .children import Children, Send
-from .choices import Recorded
+from .choices import ByKind, Recorded
 from .claims import Errors
 from .errors import ExplorationFailed, SimulationError
 from .eventlog import Event
 from .orders import explore_orders
 from .progress import progress
 from .recording import DIRECTORY, Recording
-from .shrink import Run, shrink, size, trim
+from .shrink import MAX_TRIES, Run, shrink, size, trim
 from .strategies import source_of
 from .trace import first_difference, to_html
 from .trial import Outcome, Test, Trial
@@ -39,6 +39,8 @@ Strategy = Literal["random", "pct", "exhaustive"]
 SEEDS = 1000
 #: Lines of the run that a failure shows, the last ones.
 SHOWN_EVENTS = 40
+#: Steps that shrinking may take together, but for the runs that it may make anyway.
+SHRINK_STEPS, MIN_TRIES = 250_000, 100
 #: Seconds between two reports of a process.
 REPORT_EVERY = 0.05
 
@@ -358,11 +360,13 @@ class _Explorer:
                 send({"differs": _not_alike(first, second)})
                 return
 
-            def fails(values: list[int]) -> Run | None:
-                outcome = self._replay(values)
+            def fails(run: Run) -> Run | None:
+                # One that goes on for much longer is of no use, and would take most of the time.
+                outcome = self._trial.run(ByKind(*run), max_steps=2 * first.steps)
                 return outcome.run if outcome.key == first.key else None
 
-            (values, _), tries = shrink(first.run, fails)
+            max_tries = min(MAX_TRIES, max(MIN_TRIES, SHRINK_STEPS // max(1, first.steps)))
+            (values, _), tries = shrink(first.run, fails, max_tries)
             smallest = self._replay(list(values), log=True)
             faults, deviations, *_ = size(smallest.run)
             found_faults, found_deviations, *_ = size(first.run)

@@ -265,6 +265,8 @@ class VirtualLoop:
         self.watch: Callable[[list[Any]], None] | None = None
         #: How often the time has leaped: when it does, nothing is ready.
         self.leaps = 0
+        #: Entries after which the run is given up.
+        self.max_steps = MAX_STEPS
         #: Every greenlet that has run here, lest one be collected: that would run its `finally`.
         self.adopted: set[greenlet] = set()
         self._adopted_limit = ADOPTED_FLOOR
@@ -355,6 +357,8 @@ class VirtualLoop:
             self.time = when
         self.leaps += 1
         self._steps_now = 0
+        if self.iteration > self.max_steps:
+            self.interrupted = self._busy_for_ever()
         if self.time > MAX_TIME:
             self.interrupted = SimulationEndless(
                 f"after {MAX_TIME:.0f} virtual seconds main has not returned: timers go on for"
@@ -366,11 +370,14 @@ class VirtualLoop:
         """Much has happened at this instant: let the time pass by a little."""
         self._steps_now = 0
         self.time += SLICE
-        if self.iteration > MAX_STEPS:
-            self.interrupted = SimulationEndless(
-                f"after {MAX_STEPS} steps main has not returned: somebody is busy for ever"
-            )
+        if self.iteration > self.max_steps:
+            self.interrupted = self._busy_for_ever()
         self._check_interrupted()
+
+    def _busy_for_ever(self) -> SimulationEndless:
+        return SimulationEndless(
+            f"after {self.max_steps} steps main has not returned: somebody is busy for ever"
+        )
 
     def _collect_garbage(self) -> None:
         self._collect_at += GC_YOUNG

@@ -234,6 +234,8 @@ class SimulatedWire:
         self.closed = False
 
     def send(self, frames: list[Any]) -> None:
+        if self._connection.leaves(self._dials):
+            return  # as with TCP: the end is behind what is still to arrive
         if self.closed or self._connection.broken:
             raise OSError("the connection is gone")
         self._connection.send(self._dials, [bytes(frame) for frame in frames])
@@ -281,6 +283,10 @@ class Connection:
         there = self.address if self.called is None else self.called.name
         return (self.caller.name, there) if dials else (there, self.caller.name)
 
+    def leaves(self, dials: bool) -> bool:
+        """Whether the other side has hung up, and this one cannot know it yet."""
+        return self._hung_up and not dials and bool(self._flying[True])
+
     # -- frames ---------------------------------------------------------------------------------
 
     def send(self, dials: bool, frames: list[bytes]) -> None:
@@ -314,10 +320,12 @@ class Connection:
         """The next frames of one direction are there, whichever timer of a tie came first."""
         frames, cause = self._flying[dials].popleft()
         target = self.called if dials else self.caller
-        if target is None or target.closed:
-            if dials and not self.broken:
+        if target is None:
+            if not self.broken:
                 self.broke("nobody listens there")
             return
+        if target.closed:
+            return  # the dialler learns it behind what is still on its way to it: see `left`
         wire = self.acceptor if dials else self.dialer
         if (
             target.node.crashed

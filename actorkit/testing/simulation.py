@@ -157,7 +157,9 @@ class Simulation:
                 gc.enable()
         if errors:
             error = errors.pop()
-            error.add_note(f"in the simulation with seed {self.seed}: Simulation(seed={self.seed})")
+            if self._source is None:
+                seed = self.seed
+                error.add_note(f"in the simulation with seed {seed}: Simulation(seed={seed})")
             try:
                 raise error
             finally:
@@ -227,6 +229,15 @@ class Simulation:
     def time(self) -> float:
         """Virtual seconds since the beginning."""
         return self._loop.time
+
+    @property
+    def steps(self) -> int:
+        """How many entries of the loop have run: turns of actors, callbacks, timers."""
+        return self._loop.iteration
+
+    def give_up_after(self, steps: int) -> None:
+        """Raise `SimulationEndless` in the test once it has taken so many steps."""
+        self._loop.max_steps = steps
 
     def system(
         self,

@@ -6,6 +6,7 @@ import os
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -14,6 +15,7 @@ from .claims import Errors
 from .errors import ClaimBroken
 from .eventlog import EventLog, describe
 from .footprints import Footprints
+from .loop import MAX_STEPS
 from .shrink import Run
 from .simulation import Simulation
 
@@ -30,6 +32,7 @@ class Outcome:
     error: BaseException | None
     run: Run = field(repr=False)
     log: EventLog = field(repr=False)
+    steps: int  #: entries of the loop that ran
 
     @property
     def key(self) -> str:
@@ -73,33 +76,36 @@ class Trial:
         seed: int = 0,
         log: bool = False,
         footprints: Footprints | None = None,
+        max_steps: int = MAX_STEPS,
     ) -> Outcome:
         """Run the test with these choices; the log is written if asked for, or if a claim reads it.
 
-        Errors of the test are part of the outcome. `footprints` are told what its steps touch.
+        Errors of the test are part of the outcome, and so is that it took too many steps.
+        `footprints` are told what its steps touch.
         """
         simulation = Simulation(seed, source=source, log=log or self._needs_log)
         simulation.footprints = footprints
-        outcome = self.run_in(simulation)
+        outcome = self.run_in(simulation, max_steps)
         if simulation.claims_read_log and not simulation.logs:
             self._needs_log = True
-            return self.run(Recorded(outcome.run[0]), seed)
+            return self.run(Recorded(outcome.run[0]), seed, max_steps=max_steps)
         return outcome
 
-    def run_in(self, simulation: Simulation) -> Outcome:
+    def run_in(self, simulation: Simulation, max_steps: int = MAX_STEPS) -> Outcome:
         """Run the test in a simulation that was made for it."""
         error: BaseException | None = None
         try:
-            simulation.run(self._main)
+            simulation.run(partial(self._main, max_steps))
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as raised:
             error = raised
         choices = simulation.choices
         run = (choices.values, choices.kinds)
-        return Outcome(simulation.seed, error, run, simulation.log)
+        return Outcome(simulation.seed, error, run, simulation.log, simulation.steps)
 
-    def _main(self, simulation: Simulation) -> None:
+    def _main(self, max_steps: int, simulation: Simulation) -> None:
+        simulation.give_up_after(max_steps)
         simulation.no_failures(self._but)
         self._test(simulation)
 

@@ -243,6 +243,20 @@ def test_a_lost_node_is_told_to_watchers_and_links(hold: Callable[[Claim], None]
     hold(claim)
 
 
+def test_a_link_to_one_that_was_killed_meanwhile_fires(hold: Callable[[Claim], None]) -> None:
+    def claim(cluster: Cluster) -> None:
+        pair = Pair(cluster)
+        far = pair.far("clerk")
+        linked = pair.beta.spawn(Clerk, restart="temporary")
+        pair.clerk.kill()
+        pair.clerk.join(10)
+        linked.ask(("link", far))
+        linked.join(10)
+        assert isinstance(linked.exception, LinkedActorDied)
+
+    hold(claim)
+
+
 def test_a_shutdown_is_a_visible_end(hold: Callable[[Claim], None]) -> None:
     def claim(cluster: Cluster) -> None:
         pair = Pair(cluster)

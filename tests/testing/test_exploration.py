@@ -25,6 +25,7 @@ from actorkit.testing import (
     to_html,
     to_json_lines,
 )
+from actorkit.testing.choices import ByKind, ChoiceSequence, Source
 from actorkit.testing.orders import explore_orders
 from actorkit.testing.shrink import Run, shrink, size, trim
 from actorkit.testing.trial import Trial
@@ -35,7 +36,7 @@ from .planted import NAMES, load
 # -- planted mistakes ------------------------------------------------------------------------------
 
 #: Seeds for the twin: fewer where a run is a cluster's.
-TWIN_SEEDS = {"two_leaders": 5, "starvation": 30}
+TWIN_SEEDS = {"raft": 20, "two_leaders": 20}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -48,6 +49,12 @@ def test_a_planted_mistake_is_found_and_its_repaired_twin_holds(name: str) -> No
     assert Trial(module.broken, failures).run(Recorded(found.choices)).error is not None
     seeds = TWIN_SEEDS.get(name, 100)
     assert search(module.repaired, seeds, failures=failures, record=False).ok
+
+
+def test_of_two_leaders_nothing_is_left_but_the_partition() -> None:
+    found = search(load("two_leaders").broken, 100, record=False).failure
+    assert found is not None
+    assert (found.found_faults, found.faults, found.deviations) == (1, 1, 1)
 
 
 @pytest.mark.parametrize("name", ["lost_update", "stale_cache", "lost_news", "two_senders"])
@@ -102,6 +109,7 @@ def test_a_failure_names_its_seed_and_its_file_which_replays_it(
     assert exploration.failure is not None
     assert exploration.file is not None
     assert exploration.failure.deviations == 1
+    assert "Simulation(seed=" not in exploration.failure.details  # not what was shrunk
     with pytest.raises(AssertionError):
         replay(ends_with_two, exploration.file)
     page = exploration.file.with_suffix(".html").read_text()
@@ -297,8 +305,8 @@ def test_what_is_shrunk_fails_still_and_is_no_bigger(
     def breaks(tried: Sequence[int]) -> bool:
         return needed <= set(tried) and sum(tried) >= rest
 
-    def fails(tried: list[int]) -> Run | None:
-        return (tried, ["next"] * len(tried)) if breaks(tried) else None
+    def fails(tried: Run) -> Run | None:
+        return tried if breaks(tried[0]) else None
 
     run: Run = (values, ["next"] * len(values))
     if not breaks(values):
@@ -309,6 +317,33 @@ def test_what_is_shrunk_fails_still_and_is_no_bigger(
     assert tries <= 600
     if rest <= sum(needed):
         assert sorted(smallest[0]) == sorted(needed)
+
+
+@settings(max_examples=200, deadline=None)
+@given(values=st.lists(st.integers(1, 9), max_size=60), needed=st.integers(0, 9))
+def test_what_a_choice_decides_is_kept_though_there_are_fewer_of_another_kind_before_it(
+    values: list[int], needed: int
+) -> None:
+    """Ten steps: a delay, as many choices of order as the delay says, and a fault perhaps."""
+
+    def play(source: Source) -> tuple[Run, bool]:
+        choices = ChoiceSequence(source)
+        faults = []
+        for _ in range(10):
+            for _ in range(choices.choose(10, "latency")):
+                choices.choose(10, "next")
+            faults.append(choices.choose(10, "fate"))
+        return (choices.values, choices.kinds), bool(faults[needed])
+
+    def fails(tried: Run) -> Run | None:
+        run, failed = play(ByKind(*tried))
+        return run if failed else None
+
+    run, failed = play(Recorded(values))
+    if failed:
+        smallest, _ = shrink(run, fails)
+        assert size(smallest)[:2] == (1, 1)
+        assert play(Recorded(smallest[0]))[1]
 
 
 def test_shrinking_stops_at_its_limit() -> None:

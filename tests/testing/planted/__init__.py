@@ -17,6 +17,7 @@ NAMES = [
     "late_timer",
     "lost_news",
     "lost_update",
+    "raft",
     "stale_cache",
     "stale_lock",
     "starvation",

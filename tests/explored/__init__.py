@@ -1,0 +1,1 @@
+"""actorkit's own guarantees (docs/guarantees.md), explored over thousands of seeds."""
