@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 def test_the_remote_suite_prints_a_table_with_the_figures_of_each_peer(tmp_path: Path) -> None:
     report = tmp_path / "figures.json"
     command = [sys.executable, "-m", "tests.benchmarks", "remote", "--quick", "--repeats", "1"]
-    command += ["--only", "ask_1,tell_int", "--peers", "actorkit,raw", "--json", str(report)]
+    command += ["--only", "ask_1,tell_int", "--peers", "pure,raw", "--json", str(report)]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
     )
@@ -27,5 +27,5 @@ def test_the_remote_suite_prints_a_table_with_the_figures_of_each_peer(tmp_path:
     cases = json.loads(report.read_text())["runs"]
     assert cases.keys() == {"ask_1", "tell_int"}
     for runs in cases.values():
-        assert runs.keys() == {"actorkit", "raw"}
+        assert runs.keys() == {"pure", "raw"}
         assert all(len(figures) == 1 and figures[0] > 0 for figures in runs.values())
