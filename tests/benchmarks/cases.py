@@ -105,6 +105,7 @@ LOCAL = [
         {"": 1_000_000},
         more_is_better=False,
         budget="<= 1,200 MB",
+        quick=1,
     ),
     Case("throughput_10", "a message to each of 10 actors in turn", "messages/s", {"": 3_000_000}),
     Case("throughput_1k", "... of 1,000", "messages/s", {"": 3_000_000}),
@@ -115,6 +116,7 @@ LOCAL = [
         "messages/s",
         {"": 3_000_000},
         budget=">= 0.5x of that of 10",
+        quick=1,
     ),
     Case("random_1m", "1,000 tokens at random among 1,000,000", "messages/s", {"": 3_000_000}),
     Case(

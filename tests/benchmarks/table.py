@@ -26,7 +26,7 @@ _ROOT = Path(__file__).parents[2]
 
 
 def table(rows: Sequence[Row], peers: Sequence[str], budget: bool = True) -> str:
-    """One line for each case: the figures of each peer, the ratios, and the budget if there is one."""
+    """One line for each case: its figures, the ratios, and the budget if one has any."""
     budget = budget and any(case.budget for case, _ in rows)
     ours = [peer for peer in KERNELS if peer in peers]
     others = [peer for peer in peers if peer not in KERNELS]
