@@ -1,7 +1,8 @@
-"""`python -m tests.benchmarks SUITE`: a table of actorkit with its peers in the same run.
+"""`python -m tests.benchmarks SUITE…`: tables of actorkit with its peers in the same run.
 
-`local` is the core in one process; `remote` is two processes over tcp. The peer "pure" is actorkit
-again, on its pure kernel.
+`local` is the core in one process; `savina` are programs of the Savina suite; `remote` is two
+processes over tcp; `simulation` is what virtual time costs. The peers "pure" and "compiled" are
+actorkit on each of its kernels.
 
 Each figure is measured in a process of its own; the peers of a case alternate, so that they share
 the machine's moods; the median of the repeats is shown.
@@ -13,33 +14,43 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from actorkit import kernel
-
+from . import erlang, simulation
 from .cases import LOCAL, SAVINA, Case
 from .remote.cases import REMOTE
 from .run import available, environment, offers
+from .table import KERNELS, Row, Runs, figure, table, write
 
-CASES = {"local": LOCAL + SAVINA, "remote": REMOTE}
+CASES = {"local": LOCAL, "savina": SAVINA, "remote": REMOTE}
 PEERS = {
-    "local": "actorkit,pure,seed,pykka,erlang,lapinbeam,xoscar",
-    "remote": "actorkit,pure,raw,raw_blocking,erlang,zerorpc,xoscar,lapinbeam",
+    "local": "pure,compiled,erlang,seed,pykka,lapinbeam,xoscar",
+    "savina": "pure,compiled,erlang,seed,pykka",
+    "remote": "pure,compiled,raw,raw_blocking,erlang,zerorpc,xoscar,lapinbeam",
 }
+#: The table in README.md, of the local suite.
+README_PEERS = ("pure", "compiled", "erlang", "seed", "pykka")
+README_CASES = (
+    "ping_pong",
+    "fan_in",
+    "ask_main",
+    "ask_actor",
+    "spawn_all",
+    "idle_bytes",
+    "live_megabytes",
+    "timer_p99",
+    "socket_p99",
+)
 PACKAGES = ("gevent", "greenlet", "pyzmq", "msgpack", "pykka", "zerorpc", "lapinbeam", "xoscar")
-
-#: What each peer measured, once for each repeat; nothing where it has no such program or failed.
-Runs = dict[str, list[float]]
 
 
 def measure(suite: str, case: Case, peers: list[str], repeats: int, quick: bool) -> Runs:
     """The figures of each peer; the peers take turns."""
     runs: Runs = {peer: [] for peer in peers}
-    able = [peer for peer in peers if offers(suite, peer, case.function)]
+    able = [peer for peer in peers if available(peer) and offers(suite, peer, case.function)]
     for _ in range(repeats):
         for peer in able:
             command = [sys.executable, "-m", "tests.benchmarks.run", suite, peer, case.function]
@@ -56,10 +67,6 @@ def measure(suite: str, case: Case, peers: list[str], repeats: int, quick: bool)
     return runs
 
 
-def median(runs: list[float]) -> float | None:
-    return statistics.median(runs) if runs else None
-
-
 def machine() -> str:
     """One line on what the figures were measured with."""
     model = "unknown CPU"
@@ -73,88 +80,67 @@ def machine() -> str:
             packages.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             continue
+    if available("erlang"):
+        packages.append(f"Erlang/OTP {erlang.release()}")
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return (
-        f"{model}, {os.cpu_count()} CPUs; {python}, {', '.join(packages)};"
-        f" actorkit's kernel: {kernel.NAME}"
-    )
+    return f"{model}, {os.cpu_count()} CPUs; {python}, {', '.join(packages)}"
 
 
-def ratio(case: Case, ours: float | None, theirs: float | None) -> str:
-    if not ours or not theirs:
-        return "-"
-    factor = ours / theirs if case.more_is_better else theirs / ours
-    return f"{factor:.2g}x" if factor < 10 else f"{factor:,.0f}x"
-
-
-def figure(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def table(rows: list[tuple[Case, Runs]], peers: list[str]) -> str:
-    """A Markdown table: the figures of each peer, and how many times better actorkit is."""
-    others = [peer for peer in peers if peer != "actorkit"]
-    header = ["case", "unit", *peers, *(f"vs {peer}" for peer in others), "budget"]
-    cells = [header]
-    for case, runs in rows:
-        figures = {peer: median(runs[peer]) for peer in peers}
-        ours = figures.get("actorkit")
-        cells.append(
-            [case.title, case.unit]
-            + [figure(figures.get(peer)) for peer in peers]
-            + [ratio(case, ours, figures.get(peer)) for peer in others]
-            + [case.budget]
+def run(suite: str, cases: list[Case], peers: list[str], repeats: int, quick: bool) -> list[Row]:
+    """Measure the cases one after the other."""
+    rows = []
+    for case in cases:
+        runs = measure(suite, case, peers, repeats, quick)
+        rows.append((case, runs))
+        ours = "; ".join(
+            f"{peer} {', '.join(map(figure, runs[peer]))}" for peer in KERNELS if runs.get(peer)
         )
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in cells
-    ]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(lines)
+        print(f"  {case.title}: {ours}", file=sys.stderr, flush=True)
+    return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("suite", choices=[*CASES, "simulation"], help="which cases")
+    suites = [*CASES, "simulation"]
+    parser.add_argument("suites", nargs="+", choices=suites, metavar="SUITE", help=str(suites))
     parser.add_argument("--only", help="names of cases, with commas between")
     parser.add_argument("--peers", help="which peers, with commas between")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a tenth of the work")
     parser.add_argument("--json", type=Path, help="write the figures of all repeats too")
+    parser.add_argument(
+        "--write", action="store_true", help="put the tables into README.md and docs/benchmarks.md"
+    )
     options = parser.parse_args()
-    if options.suite == "simulation":
-        from . import simulation
-
-        print(machine())
-        simulation.main(options.repeats, options.quick)
-        return
-    cases = CASES[options.suite]
-    if options.only:
-        names = options.only.split(",")
-        unknown = set(names) - {case.name for case in cases}
-        if unknown:
-            parser.error(f"no such case: {', '.join(sorted(unknown))}")
-        cases = [case for case in cases if case.name in names]
-    wanted = (options.peers or PEERS[options.suite]).split(",")
-    peers = [peer for peer in wanted if available(peer)]
-    absent = [peer for peer in wanted if peer not in peers]
-    print(machine())
-    if absent:
-        print(f"not installed, so without figures: {', '.join(absent)}")
-    rows = []
-    for case in cases:
-        runs = measure(options.suite, case, peers, options.repeats, options.quick)
-        rows.append((case, runs))
-        ours = ", ".join(figure(run) for run in runs.get("actorkit", []))
-        print(f"  {case.title}: {ours}", file=sys.stderr, flush=True)
-    print()
-    print(table(rows, peers))
-    if options.json:
-        report = {case.name: runs for case, runs in rows}
-        options.json.write_text(json.dumps({"machine": machine(), "runs": report}, indent=2))
+    if options.write and (options.only or options.peers):
+        parser.error("--write is for whole tables: not with --only or --peers")
+    chosen = [case for suite in options.suites for case in CASES.get(suite, [])]
+    only = set(options.only.split(",")) if options.only else {case.name for case in chosen}
+    if unknown := only - {case.name for case in chosen}:
+        parser.error(f"no such case: {', '.join(sorted(unknown))}")
+    measured_with = machine() + ("; a tenth of the work (--quick)" if options.quick else "")
+    print(measured_with)
+    report: dict[str, Runs] = {}
+    for suite in options.suites:
+        if suite == "simulation":
+            simulation.main(options.repeats, options.quick)
+            continue
+        peers = (options.peers or PEERS[suite]).split(",")
+        if absent := [peer for peer in peers if not available(peer)]:
+            print(f"not installed, so without figures: {', '.join(absent)}")
+        cases = [case for case in CASES[suite] if case.name in only]
+        rows = run(suite, cases, peers, options.repeats, options.quick)
+        print(f"\n{table(rows, peers)}\n", flush=True)
+        report |= {case.name: runs for case, runs in rows}
+        if options.json:
+            figures = {"machine": measured_with, "runs": report}
+            options.json.write_text(json.dumps(figures, indent=2))
+        if options.write:
+            text = f"Measured with {measured_with}.\n\n{table(rows, peers)}"
+            write("docs/benchmarks.md", suite, text)
+        if options.write and suite == "local":
+            in_readme = [(case, runs) for case, runs in rows if case.name in README_CASES]
+            write("README.md", suite, table(in_readme, README_PEERS, budget=False))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,13 @@ def compiled(source: Path) -> Iterator[str]:
         yield folder
 
 
+def release() -> str:
+    """The release of Erlang/OTP, as in "25"."""
+    show = 'io:format("~s", [erlang:system_info(otp_release)]), halt().'
+    done = subprocess.run(["erl", "-noshell", "-eval", show], capture_output=True, text=True)
+    return done.stdout
+
+
 def command(folder: str, module: str, *arguments: str, flags: tuple[str, ...] = ()) -> list[str]:
     """The command that runs `module:main(arguments)`."""
     erl = ["erl", "+S", "1:1", "+P", "2000000", "-noshell", "-pa", folder, *flags]
