@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Hashable
 from contextlib import suppress
+from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Any, NoReturn
@@ -30,6 +31,7 @@ from .errors import Deadlock, SimulationEndless, SimulationEscape
 __all__ = [
     "MAX_STEPS",
     "MAX_TIME",
+    "QUIET",
     "STEPS_PER_SLICE",
     "Callback",
     "Due",
@@ -47,6 +49,9 @@ STEPS_PER_SLICE = 1000
 SLICE = 0.001
 #: Virtual seconds, and entries, after which a run is given up as endless.
 MAX_TIME = 30 * 86400.0
+#: Virtual seconds in which nobody ran, after which it is looked whether anybody still could: more
+#: than nodes need to give each other up.
+QUIET = 600.0
 MAX_STEPS = 50_000_000
 
 #: Entries between two collections of garbage, the young and the older: by count, as all else.
@@ -261,6 +266,11 @@ class VirtualLoop:
         #: Raised in the main greenlet at the next step, from another thread.
         self.interrupted: BaseException | None = None
         self.after_step: Callable[[], None] | None = None
+        #: When a greenlet last had control.
+        self.woken = 0.0
+        #: Nothing goes on but what nodes do by themselves.
+        self.lifeless = False
+        self._look_at = QUIET
         #: Told of everything that is ready before each choice.
         self.watch: Callable[[list[Any]], None] | None = None
         #: How often the time has leaped: when it does, nothing is ready.
@@ -295,7 +305,7 @@ class VirtualLoop:
                     for watcher in idlers:
                         watcher.send()
                     continue
-                if not heap:
+                if not heap or self._is_lifeless():
                     return
                 self._leap()
                 continue
@@ -328,6 +338,16 @@ class VirtualLoop:
             else:
                 due.due = True
                 self.ready.append(due)
+
+    def _is_lifeless(self) -> bool:
+        """Whether nobody has run for long, and all that is planned is the nodes' own upkeep."""
+        if self.time < self._look_at:
+            return False
+        if self.time - self.woken >= QUIET:
+            planned = (entry[3].callback for entry in self._heap)
+            self.lifeless = all(call is None or _is_upkeep(call) for call in planned)
+        self._look_at = max(self.woken, self.time) + QUIET
+        return self.lifeless
 
     def _leap(self) -> None:
         """Nothing is ready: it is the time of the next timer, and of those in a tie with it."""
@@ -588,6 +608,7 @@ class VirtualHub(Hub):
 
     def switch(self) -> Any:
         """Give control to the loop; a greenlet of a crashed node never gets it back."""
+        self.virtual.woken = self.virtual.time
         try:
             value = super().switch()
         except BaseException:
@@ -619,9 +640,23 @@ class VirtualHub(Hub):
     resolver = property(_no_threads)
 
 
+def _is_upkeep(callback: Any) -> bool:
+    """Whether a planned call is what a node or the network does without anybody's asking."""
+    timer = getattr(callback, "__self__", None)
+    action = getattr(timer, "action", None) or callback
+    while isinstance(action, partial):
+        action = action.func
+    module: str = getattr(action, "__module__", "")
+    return module.startswith("actorkit.remote.") or module == "actorkit.testing.network"
+
+
 def describe_waiting(hub: VirtualHub) -> str:
     """The text of a `Deadlock`: who waits, and where."""
-    lines = ["nothing is ready and no timer is set, but these wait:"]
+    lines = [
+        f"for {QUIET:.0f} virtual seconds there have only been the nodes' pings, but these wait:"
+        if hub.virtual.lifeless
+        else "nothing is ready and no timer is set, but these wait:"
+    ]
     main = hub.parent
     assert main is not None
     lines.append(f"  the test itself, in {_place(main)}")

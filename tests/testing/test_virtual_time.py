@@ -32,6 +32,7 @@ from actorkit.testing import (
     SimulationEscape,
 )
 from actorkit.testing import loop as loop_module
+from actorkit.testing.loop import QUIET
 from tests.actors import Collector, Echo
 
 
@@ -405,6 +406,44 @@ def test_a_deadlock_is_named_with_all_who_wait() -> None:
     assert "actor plain/waits, in" in text
     assert "actor plain/asks, which asks /waits" in text
     assert "stuck (test_virtual_time.py:" in text
+
+
+def test_a_deadlock_is_seen_beside_nodes_that_ping_each_other() -> None:
+    def main(sim: Simulation) -> None:
+        sim.system("b")
+        sim.system("a").connect("sim://b")
+        gevent.sleep(1000)
+        started.append(sim.time())
+        Event().wait()
+
+    started: list[float] = []
+    simulation = Simulation()
+    with pytest.raises(Deadlock, match="pings") as caught:
+        simulation.run(main)
+    assert "the test itself, in" in str(caught.value)
+    assert simulation.time() - started[0] < 2 * QUIET + 1
+
+
+def test_whoever_waits_for_a_timer_of_tomorrow_is_not_in_a_deadlock() -> None:
+    day = 86400.0
+
+    class Alarm(Actor):
+        def on_start(self) -> None:
+            self.after(day, "rise")
+
+        def receive(self, message: Any) -> None:
+            rung.set()
+
+    def main(sim: Simulation) -> float:
+        sim.system("b")
+        sim.system("a").connect("sim://b")
+        gevent.sleep(day)
+        sim.system("b").spawn(Alarm)
+        rung.wait()
+        return sim.time()
+
+    rung = Event()
+    assert simulated(main) >= 2 * day
 
 
 def test_a_run_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
