@@ -1,4 +1,4 @@
-"""Small programs of actors, as data, for either kernel: `python -m tests.programs`.
+"""Small programs of actors, as data, for either kernel: `python -m tests.programs [metered]`.
 
 Reads a program a line (JSON) and prints what happened in it, a list of events, in a line. Nothing
 in a program depends on time, so that both kernels must do the same in the same order.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
@@ -33,6 +34,8 @@ from actorkit import (
     Terminated,
 )
 from actorkit.kernel import Dispatcher, dispatcher
+from actorkit.observe.metrics import Metrics
+from actorkit.observe.sampling import Sampler
 from tests.benchmarks.measure import quiet
 
 Script = list[Any]
@@ -219,12 +222,16 @@ class World:
         self.refs: list[ActorRef[Any]] = []
         self.performed = 0
 
+    def observed(self, system: ActorSystem) -> AbstractContextManager[Any]:
+        """With "metered", every message is timed."""
+        return Metrics(system) if "metered" in sys.argv else nullcontext()
+
     def note(self, *event: Any) -> None:
         self.events.append(event)
 
     def run(self, steps: Script) -> list[Any]:
         """Carry out the steps, wait until nothing moves, end everything, say what happened."""
-        with ActorSystem("world") as system:
+        with ActorSystem("world") as system, self.observed(system):
             system.events.subscribe(DeadLetter, self.dead_letter)
             system.spawn(Top, self, name="top")
             for word, *arguments in steps:
@@ -283,6 +290,7 @@ STEPS: dict[str, Callable[..., None]] = {
 def main() -> None:
     quiet()
     dispatcher.SLICE = 1e6  # where a slice ends is a matter of time
+    Sampler.time = 0.0
     for line in sys.stdin:
         print(json.dumps(World().run(json.loads(line)), default=repr), flush=True)
 

@@ -48,7 +48,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import gevent.timeout
 from gevent import get_hub
-from greenlet import getcurrent
+from greenlet import GreenletExit, getcurrent
 
 from ..errors import ForkedSystem, NotInActor, WrongThread
 from ..timers import TimeoutWheel, Timers
@@ -56,6 +56,7 @@ from .terms import EMPTY, STRIDE
 from .twin import Envelope, Switch, Turns, get_ident
 
 if TYPE_CHECKING:
+    from ..observe.sampling import Sampler
     from .cell import Cell
 
 __all__ = ["SLICE", "Dispatcher", "TurnGuard", "Worker", "own_worker"]
@@ -71,11 +72,20 @@ _FORKED = 0  # no thread has this number
 class Worker(Turns):
     """A greenlet that runs turns of cells, and what it does beside them."""
 
-    __slots__ = ()
+    __slots__ = ("due", "granted", "passed")
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        super().__init__(dispatcher)
+        #: A sampler's own: messages since the last sample, at which the next one is due, and how
+        #: many there may be until the sampler is asked again.
+        self.passed = self.due = self.granted = 0
 
     def handle(self, cell: Cell, handler: Callable[[Any, Any], Any], message: Any) -> bool:
         """Run the turn of one message outside the loop above; False when it failed."""
         self.cell = cell
+        sampler = self.dispatcher.sampler
+        weight = 0 if sampler is None else sampler.weigh()
+        began = self.dispatcher.clock() if weight else 0.0
         try:
             if type(message) is Envelope:
                 message.deliver(self, handler, cell._instance)
@@ -87,6 +97,8 @@ class Worker(Turns):
         finally:
             cell._handled += 1
             self.clean(message)
+            if weight:
+                sampler.handled(cell, began, weight)  # type: ignore[union-attr]
         return True
 
     def failed(self, cell: Cell, error: BaseException) -> None:
@@ -180,6 +192,8 @@ class Dispatcher(Switch):
         self._slice_timer = self.loop.timer(0.0)
         #: What warns of a stuck turn, when there is one; see watchdog.py.
         self.watchdog: Any = None
+        #: Who times messages, when somebody wants to know; see observe/sampling.py.
+        self.sampler: Sampler | None = None
         _dispatchers.add(self)
 
     @classmethod
@@ -251,6 +265,13 @@ class Dispatcher(Switch):
         """A new worker, when all others are at work."""
         return Worker(self)
 
+    def dismiss_idle(self) -> None:
+        """Let the idle workers go: new ones begin with a look at the clock."""
+        idle = self.parked[:]
+        self.parked.clear()
+        for worker in idle:
+            self.loop.run_callback(worker.throw, GreenletExit)
+
     def _activate(self) -> None:
         parked = self.parked
         worker = self.active = parked.pop() if parked else self.make_worker()
@@ -258,7 +279,10 @@ class Dispatcher(Switch):
         worker.switch()
 
     def tick(self, worker: Worker) -> int:
-        """Look at the clock; after the slice let the hub run. Returns messages until the next."""
+        """Look at the clock; after the slice let the hub run. Returns messages until the next.
+
+        The worker takes the next entry at once: what happens here last happens just before it.
+        """
         now = self.clock()
         elapsed = now - self._looked
         if now < self._deadline:
@@ -268,6 +292,8 @@ class Dispatcher(Switch):
                 self._stride = max(1, int(self._stride * per_look / elapsed))
             elif self._stride < STRIDE:
                 self._stride = min(STRIDE, self._stride * 2)
+            if self.sampler is not None:
+                return self.sampler.plan(worker, self._stride, now)
             return self._stride
         if self.active is not worker:
             return 1
@@ -280,6 +306,8 @@ class Dispatcher(Switch):
             except BaseException as error:
                 # Nobody's turn runs, so nobody is meant.
                 del error
+        if self.sampler is not None:
+            return self.sampler.plan(worker, self._stride, self._looked)
         return self._stride
 
     def _next_slice(self) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -52,9 +53,9 @@ steps = st.one_of(
 class Machine:
     """A process with one of the kernels that runs programs."""
 
-    def __init__(self, pure: bool) -> None:
+    def __init__(self, pure: bool, *options: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.programs"],
+            [sys.executable, "-m", "tests.programs", *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -74,14 +75,26 @@ class Machine:
         self.process.communicate()
 
 
-@pytest.fixture(scope="module")
-def machines() -> Iterator[tuple[Machine, Machine]]:
+@contextmanager
+def both_kernels(*options: str) -> Iterator[tuple[Machine, Machine]]:
     if not kernel.BUILT:
         pytest.skip("the compiled kernel has not been built here")
-    machines = Machine(pure=True), Machine(pure=False)
+    machines = Machine(True, *options), Machine(False, *options)
     yield machines
     for machine in machines:
         machine.close()
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[tuple[Machine, Machine]]:
+    with both_kernels() as machines:
+        yield machines
+
+
+@pytest.fixture(scope="module")
+def metered() -> Iterator[tuple[Machine, Machine]]:
+    with both_kernels("metered") as machines:
+        yield machines
 
 
 @given(st.lists(steps, min_size=1, max_size=12))
@@ -92,4 +105,15 @@ def test_both_kernels_do_the_same_in_the_same_order(
     machines: tuple[Machine, Machine], program: list[Any]
 ) -> None:
     pure, compiled = machines
+    assert compiled.run(program) == pure.run(program)
+
+
+@given(st.lists(steps, min_size=1, max_size=12))
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_both_kernels_do_the_same_while_every_message_is_timed(
+    metered: tuple[Machine, Machine], program: list[Any]
+) -> None:
+    pure, compiled = metered
     assert compiled.run(program) == pure.run(program)

@@ -565,7 +565,7 @@ cdef class Turns(greenlet):
         cdef Entry entry
         cdef Mailbox cell
         cdef greenlet target
-        cdef long left = dispatcher.stride
+        cdef long left = 0
         cdef long taken
         cdef bint active
         context = self.gr_context = _Context()

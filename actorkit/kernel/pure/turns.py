@@ -45,7 +45,7 @@ class Turns(greenlet):
         ready = dispatcher.ready
         spare = dispatcher.spare
         popleft = ready.popleft
-        left = dispatcher.stride
+        left = 0
         context = self.gr_context = Context()
         while True:
             if left <= 0:
