@@ -103,7 +103,8 @@ class Actor:
     def receive(self, message: Any) -> Any:
         """Handle one message; what it returns answers an `ask`."""
         cell = self._own_cell()
-        if own_worker(cell).envelope is None:
+        envelope = own_worker(cell).envelope
+        if envelope is None or envelope.cell is None:
             cell._dead_letter(message, f"{type(self).__name__} has no receive()")
             return
         raise UnhandledMessage(

@@ -29,6 +29,7 @@ from .observe.tree import ActorInfo, snapshot
 from .ref import ActorRef, LocalRef
 
 if TYPE_CHECKING:
+    from .observe.tracing import Tracing
     from .remote.link import Transport
     from .remote.node import Network, Node
     from .remote.security import Curve, Insecure
@@ -87,6 +88,8 @@ class ActorSystem:
         #: The last failures of its actors.
         self.failures = Failures()
         self.stopping = False
+        #: Who records spans of its messages, if anybody does.
+        self.tracing: Tracing | None = None
         self._dispatcher = self._find_dispatcher()
         self._root: LocalRef[Guardian] = LocalRef(
             self, self._dispatcher, None, _spec(Guardian, "temporary", 5.0, None), "", 0, (), None

@@ -1,7 +1,8 @@
-"""Small programs of actors, as data, for either kernel: `python -m tests.programs [metered]`.
+"""Small programs of actors, as data, for either kernel.
 
-Reads a program a line (JSON) and prints what happened in it, a list of events, in a line. Nothing
-in a program depends on time, so that both kernels must do the same in the same order.
+`python -m tests.programs [metered|traced]` reads a program a line (JSON) and prints what happened
+in it, a list of events, in a line. Nothing in a program depends on time, so that both kernels must
+do the same in the same order.
 
 A program is a list of steps of the main greenlet. A step and an action of an actor are lists: a
 word and its arguments. "tell", "ask" and "forward" carry the script, a list of actions, that the
@@ -19,6 +20,7 @@ from typing import Any
 
 import gevent
 from gevent.queue import Empty
+from opentelemetry.sdk.trace import TracerProvider
 
 from actorkit import (
     Actor,
@@ -36,6 +38,7 @@ from actorkit import (
 from actorkit.kernel import Dispatcher, dispatcher
 from actorkit.observe.metrics import Metrics
 from actorkit.observe.sampling import Sampler
+from actorkit.observe.tracing import Tracing
 from tests.benchmarks.measure import quiet
 
 Script = list[Any]
@@ -223,8 +226,10 @@ class World:
         self.performed = 0
 
     def observed(self, system: ActorSystem) -> AbstractContextManager[Any]:
-        """With "metered", every message is timed."""
-        return Metrics(system) if "metered" in sys.argv else nullcontext()
+        """With "metered" every message is timed, with "traced" it has a span."""
+        if "metered" in sys.argv:
+            return Metrics(system)
+        return Tracing(system, TracerProvider()) if "traced" in sys.argv else nullcontext()
 
     def note(self, *event: Any) -> None:
         self.events.append(event)

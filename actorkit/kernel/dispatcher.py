@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from ..observe.sampling import Sampler
     from .cell import Cell
 
-__all__ = ["SLICE", "Dispatcher", "TurnGuard", "Worker", "own_worker"]
+__all__ = ["SLICE", "Dispatcher", "TurnGuard", "Worker", "await_answer", "own_worker"]
 
 #: Seconds of turns between two looks at sockets and timers.
 SLICE = 0.001
@@ -137,6 +137,30 @@ def own_worker(cell: Cell) -> Worker:
     if isinstance(worker, Worker) and worker.cell is cell:
         return worker
     raise NotInActor(f"this works only inside a turn of {cell.path} itself")
+
+
+def await_answer(envelope: Envelope, dispatcher: Dispatcher) -> Any:
+    """Wait here until this question is settled; return the answer or raise the error."""
+    me = getcurrent()
+    asker = me.cell if isinstance(me, Worker) else None
+    if not envelope.done:
+        if asker is not None:
+            asker._asking = envelope
+        try:
+            dispatcher.suspend(envelope)
+        finally:
+            if asker is not None:
+                asker._asking = None
+            if not envelope.done:
+                envelope.abandon()
+    error = envelope.error
+    if error is not None:
+        envelope.error = None
+        try:
+            raise error
+        finally:
+            del error, envelope
+    return envelope.value
 
 
 class TurnGuard:

@@ -310,7 +310,7 @@ class Life:
         try:
             self.value = instance.run()
         except BaseException as error:
-            close_question(worker)
+            close_question(worker, error)
             self.failed(error, None)
         else:
             close_question(worker)

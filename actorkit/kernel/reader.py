@@ -177,6 +177,8 @@ class Reader:
             return EMPTY
         if type(message.message) is not Call:
             worker.envelope = message
+            if message.trace is not None and life.cell._spec.process:
+                message.trace.open(life.cell, message.message)
             return message.message
         try:
             message.deliver(worker, life.behaviour, life.cell._instance)
@@ -190,11 +192,13 @@ class Reader:
         return EMPTY
 
 
-def close_question(worker: Worker) -> None:
+def close_question(worker: Worker, error: BaseException | None = None) -> None:
     """A question taken from the inbox and neither answered nor deferred is lost by now."""
     envelope = worker.envelope
     if envelope is not None:
         worker.envelope = None
+        if envelope.trace is not None:
+            envelope.trace.close(error)
         if not envelope.passed and envelope.cell is not None and not envelope.done:
             path = envelope.cell.path
             envelope.fail(ReplyDropped(f"{path} read this question and did not answer it"))

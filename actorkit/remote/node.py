@@ -50,7 +50,7 @@ RECHECK = 0.1
 #: References of other nodes to our actors from which the dead are swept out.
 SWEEP_EXPORTS = 10_000
 
-FEATURES = frozenset({"groups"})
+FEATURES = frozenset({"groups", "trace"})
 
 
 class Node:
@@ -163,6 +163,8 @@ class Network:
         self.key: NodeKey = (system.name, self.token())
         self.address = ""
         self.offer = Offer(features=FEATURES)
+        #: The class of references to actors of other nodes.
+        self.ref_type = RemoteRef if system.tracing is None else system.tracing.remote_type
         self.peers: dict[NodeKey, Peer] = {}
         self.exports: dict[int, LocalRef[Any]] = {}
         self.codec = Codec(self._write_ref, self._read_ref)
@@ -480,7 +482,7 @@ class Network:
         """The reference of an actor over there, always the same one."""
         ref = self._refs.get((node, uid))
         if ref is None:
-            ref = self._refs[node, uid] = RemoteRef(self, node, path, uid)
+            ref = self._refs[node, uid] = self.ref_type(self, node, path, uid)
         return ref
 
     def _incarnation(self, key: NodeKey, address: str) -> Incarnation:

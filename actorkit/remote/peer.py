@@ -28,9 +28,11 @@ from .record import (
     PACKED,
     PLAIN,
     SMALL,
+    TRACED,
     TUPLE,
     ShortForms,
     answer_head,
+    read_traced,
 )
 from .refs import Incarnation, RemoteRef
 
@@ -141,6 +143,17 @@ class Peer:
         if not association.flush_planned or len(records) >= 2 * MAX_BATCH:
             association.plan_flush()
 
+    def tell_traced(self, uid: int, message: Any, carrier: dict[str, str]) -> None:
+        """`tell` with the trace that the message is part of, where the other side takes it."""
+        if self.association.full:
+            self._wait_for_room()
+        kind, body = self.forms.of(message)
+        size = 0
+        if kind == PACKED:
+            body, size = self._pack(message)
+        kind, body = self._with_trace(carrier, kind, body)
+        self.association.put_sized(uid << 4 | kind, body, size)
+
     def ask(
         self, ref: ActorRef[Any], message: Any, envelope: Envelope, deadline: float | None
     ) -> None:
@@ -158,11 +171,12 @@ class Peer:
             body, size = self._pack(message)
         self._put_question(ref, kind, body, size, envelope)
 
-    def tell_packed(self, uid: int, data: bytes) -> None:
+    def tell_packed(self, uid: int, data: bytes, carrier: dict[str, str] | None = None) -> None:
         """Send what the codec has packed before; raises Full when there is no room."""
         if self.association.full:
             self._wait_for_room()
-        self.association.put_sized(uid << 4 | PACKED, data, len(data))
+        kind, body = self._with_trace(carrier, PACKED, data)
+        self.association.put_sized(uid << 4 | kind, body, len(data))
 
     def ask_packed(self, ref: ActorRef[Any], data: bytes, envelope: Envelope) -> None:
         """`ask` with what the codec has packed before."""
@@ -173,9 +187,15 @@ class Peer:
     def _put_question(
         self, ref: ActorRef[Any], kind: int, body: Any, size: int, envelope: Envelope
     ) -> None:
+        kind, body = self._with_trace(envelope.trace, kind, body)
         number = next(self._numbers)
         self.questions[number] = (envelope, ref)
         self.association.put_sized(ref.uid << 4 | ASK | kind, (number, body), size)
+
+    def _with_trace(self, carrier: dict[str, str] | None, kind: int, body: Any) -> tuple[int, Any]:
+        if carrier and "trace" in self.features:
+            return TRACED, (carrier, kind, body)
+        return kind, body
 
     def reply(self, number: int, value: Any, error: BaseException | None) -> None:
         """Answer question `number` of the other side."""
@@ -216,7 +236,13 @@ class Peer:
         mended: list[Any] = []
         for head, body in zip(records[::2], records[1::2], strict=True):
             code = head if head >= 0 else -head - 1
-            if code & KIND in (PLAIN, TUPLE, MESSAGE):
+            if code & KIND == TRACED:
+                carrier, kind, inner = body[1] if head & ASK else body
+                if kind != PACKED:
+                    inner = self.network.codec.pack(self._value(kind, inner, buffers), buffers)
+                inner = (carrier, PACKED, inner)
+                body = (body[0], inner) if head & ASK else inner
+            elif code & KIND in (PLAIN, TUPLE, MESSAGE):
                 content = self.network.codec.pack(self._content(head, body, buffers), buffers)
                 code = code & ~KIND | PACKED
                 head = code if head >= 0 else -code - 1
@@ -229,6 +255,11 @@ class Peer:
         if head >= 0 and head & ASK:
             body = body[1]
         kind = (head if head >= 0 else -head - 1) & KIND
+        if kind == TRACED:
+            _, kind, body = body
+        return self._value(kind, body, buffers)
+
+    def _value(self, kind: int, body: Any, buffers: list[Any]) -> Any:
         if kind == MESSAGE:
             return self.forms.restore(body)
         return self.network.codec.unpack(body, buffers) if kind in (PACKED, ERROR) else body
@@ -323,11 +354,23 @@ class Peer:
                     raise CodecError("a question without a number")
         uid = head >> 4
         ref = self.network.exports.get(uid)
+        kind = head & KIND
+        carrier = None
+        if kind == TRACED:
+            carrier, kind, body = read_traced(body)
         try:
-            message = self._decode(head & KIND, body, buffers)
+            message = self._decode(kind, body, buffers)
         except CodecError as error:
             self._unreadable(ref, body, number, error)
             return
+        tracing = self.network.system.tracing
+        if carrier and tracing is not None:
+            with tracing.within(carrier):
+                self._deliver(uid, ref, message, number)
+        else:
+            self._deliver(uid, ref, message, number)
+
+    def _deliver(self, uid: int, ref: LocalRef[Any] | None, message: Any, number: int) -> None:
         if uid == 0:
             self._serve(self, message, number)
         elif number:

@@ -23,14 +23,19 @@ __all__ = [
     "PACKED",
     "PLAIN",
     "SMALL",
+    "TRACED",
     "TUPLE",
     "ShortForms",
     "answer_head",
+    "read_traced",
 ]
 
 #: What a body is: a value of msgpack's own, a tuple of such, a message by schema, bytes of the
 #: codec, and in answers an error in such bytes.
 PLAIN, TUPLE, MESSAGE, PACKED, ERROR = range(5)
+#: A tell or a question with its trace: the body is [carrier, kind, body]. The carrier maps text to
+#: text, as propagators of OpenTelemetry have it.
+TRACED = 5
 #: The bits of a head that hold the kind, and the one that makes a tell a question.
 KIND, ASK = 7, 8
 
@@ -48,6 +53,16 @@ TEXTS: frozenset[type] = frozenset({str, bytes})
 def answer_head(number: int, kind: int) -> int:
     """The head of the answer to question `number`: below zero, where no tell is."""
     return -(number << 3 | kind) - 1
+
+
+def read_traced(body: Any) -> tuple[dict[str, str], int, Any]:
+    """Carrier, kind and body of a traced record. Raises CodecError for what is none."""
+    match body:
+        case [dict(carrier), int(kind), inner] if all(
+            isinstance(text, str) for pair in carrier.items() for text in pair
+        ):
+            return carrier, kind, inner
+    raise CodecError("a traced record that has not its shape")
 
 
 def is_small(values: Any) -> bool:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gevent.queue import Full
-from greenlet import getcurrent
 
 from ..errors import ActorError, CodecError, NotInActor
 from ..events import DeadLetter
-from ..kernel import Envelope, Life, Worker
+from ..kernel import Envelope, Life
 from ..kernel.asking import ASK_TIMEOUT, check_timeout
+from ..kernel.dispatcher import await_answer
 from ..kernel.twin import get_ident
 from ..messages import Call, Reason, Terminated
 from ..ref import ActorRef
@@ -76,31 +76,21 @@ class RemoteRef(ActorRef[Any]):
         elif self._end is not None:
             self._undelivered(message)
         else:
-            data = self._network.codec.pack(message)
-            self._network.when_connected(
-                self,
-                lambda peer: peer.tell_packed(self.uid, data),
-                lambda error: self._undelivered(message, str(error)),
-            )
+            self._tell_later(message, None)
+
+    def _tell_later(self, message: Any, carrier: dict[str, str] | None) -> None:
+        """Have the node connected and the message sent, with the trace that it is part of."""
+        data = self._network.codec.pack(message)
+        self._network.when_connected(
+            self,
+            lambda peer: peer.tell_packed(self.uid, data, carrier),
+            lambda error: self._undelivered(message, str(error)),
+        )
 
     def ask(self, message: Any, timeout: float | None = ASK_TIMEOUT) -> Any:
         envelope = Envelope(None, self, self._dispatcher)  # type: ignore[arg-type]
         self._send_question(envelope, message, timeout)
-        me = getcurrent()
-        asker = me.cell if isinstance(me, Worker) else None
-        if not envelope.done:
-            if asker is not None:
-                asker._asking = envelope
-            try:
-                self._dispatcher.suspend(envelope)
-            finally:
-                if asker is not None:
-                    asker._asking = None
-                if not envelope.done:
-                    envelope.abandon()
-        if envelope.error is not None:
-            raise envelope.error
-        return envelope.value
+        return await_answer(envelope, self._dispatcher)
 
     def _submit(self, message: Any, timeout: float | None, sink: Any) -> Envelope:
         envelope = Envelope(None, self, self._dispatcher)  # type: ignore[arg-type]

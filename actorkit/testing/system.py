@@ -48,24 +48,24 @@ class SimulatedRef(LocalRef[Any]):
 
     def tell(self, message: Any) -> None:
         self._dispatcher.simulation.note_sent(self, message)
-        LocalRef.tell(self, message)
+        super().tell(message)
 
     def ask(self, message: Any, timeout: float | None = ASK_TIMEOUT) -> Any:
         self._dispatcher.simulation.note_sent(self, message)
-        return LocalRef.ask(self, message, timeout)
+        return super().ask(message, timeout)
 
     def _submit(self, message: Any, timeout: float | None, sink: Any) -> Envelope:
         self._dispatcher.simulation.note_sent(self, message)
-        return LocalRef._submit(self, message, timeout, sink)
+        return super()._submit(message, timeout, sink)
 
     def _cast(self, call: Call) -> None:
         self._dispatcher.simulation.note_sent(self, call)
-        LocalRef._cast(self, call)
+        super()._cast(call)
 
     def _put(self, message: Any, block: bool = True, timeout: float | None = None) -> None:
         if type(message) is Envelope and message.gate is not None:
             self._dispatcher.simulation.note_sent(self, message.message, "timer")
-        LocalRef._put(self, message, block, timeout)
+        super()._put(message, block, timeout)
 
 
 class SimulatedSystem(ActorSystem):

@@ -75,6 +75,14 @@ class Machine:
         self.process.communicate()
 
 
+@pytest.fixture(scope="module")
+def traced_or_not() -> Iterator[tuple[Machine, Machine]]:
+    machines = Machine(kernel.NAME == "pure", "traced"), Machine(kernel.NAME == "pure")
+    yield machines
+    for machine in machines:
+        machine.close()
+
+
 @contextmanager
 def both_kernels(*options: str) -> Iterator[tuple[Machine, Machine]]:
     if not kernel.BUILT:
@@ -117,3 +125,14 @@ def test_both_kernels_do_the_same_while_every_message_is_timed(
 ) -> None:
     pure, compiled = metered
     assert compiled.run(program) == pure.run(program)
+
+
+@given(st.lists(steps, min_size=1, max_size=12))
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_the_same_happens_with_and_without_a_trace(
+    traced_or_not: tuple[Machine, Machine], program: list[Any]
+) -> None:
+    traced, plain = traced_or_not
+    assert traced.run(program) == plain.run(program)

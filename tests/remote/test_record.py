@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from actorkit import ActorSystem, CodecError, message
 from actorkit.messages import Call, names, registry
-from actorkit.remote.record import MESSAGE, PACKED, SMALL, TUPLE, ShortForms
+from actorkit.remote.record import (
+    MESSAGE,
+    PACKED,
+    PLAIN,
+    SMALL,
+    TUPLE,
+    ShortForms,
+    read_traced,
+)
 from actorkit.remote.service import SERVICES
 from actorkit.remote.wire import Batch, Hello
 from tests.actors import Collector, settle
@@ -251,3 +259,18 @@ def test_a_batch_with_big_integers_is_mended_whatever_holds_them(network: Any) -
     told = [network.codec.unpack(data) for data in packed]
     assert [value for value in told if type(value) is not Call][:5] == values
     peer.association.end("over")
+
+
+def test_a_traced_record_has_a_map_of_text_a_kind_and_a_body() -> None:
+    carrier = {"traceparent": "00-1-2-01"}
+    assert read_traced([carrier, PLAIN, "body"]) == (carrier, PLAIN, "body")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [None, {}, [], [{}, 0], [{}, "0", 1], [{"a": 1}, 0, 1], [{1: "a"}, 0, 1], [[], 0, 1]],
+    ids=repr,
+)
+def test_a_traced_record_of_another_shape_is_refused(body: Any) -> None:
+    with pytest.raises(CodecError):
+        read_traced(body)

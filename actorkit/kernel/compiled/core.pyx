@@ -190,6 +190,7 @@ cdef class Envelope(Waiter):
     cdef public bint done
     cdef public bint passed
     cdef public object sink
+    cdef public object trace
     cdef public dict bucket
     cdef public object value
     cdef public object error
@@ -208,7 +209,9 @@ cdef class Envelope(Waiter):
             return 0
         worker.envelope = self
         message = self.message
-        if type(message) is _Call:
+        if self.trace is not None:
+            value = self.trace.run(handler, instance, message)
+        elif type(message) is _Call:
             value = instance._on_call(message)
         else:
             value = handler(instance, message)

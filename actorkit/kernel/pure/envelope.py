@@ -63,6 +63,7 @@ class Envelope(Waiter):
         "message",
         "passed",
         "sink",
+        "trace",
         "value",
     )
 
@@ -81,6 +82,8 @@ class Envelope(Waiter):
         self.done = False
         self.passed = False  # deferred, forwarded or stashed: the end of the turn is no answer
         self.sink: Sink | None = None
+        #: Where the way of messages is recorded: the trace, or its text on the way to another node.
+        self.trace: Any = None
         self.bucket: dict[Any, None] | None = None
         self.value: Any = None
         self.deadline: float  #: on the dispatcher's clock; set where the asker waits in `ask`
@@ -93,7 +96,12 @@ class Envelope(Waiter):
             return
         worker.envelope = self
         message = self.message
-        value = instance._on_call(message) if type(message) is Call else handler(instance, message)
+        if self.trace is not None:
+            value = self.trace.run(handler, instance, message)
+        elif type(message) is Call:
+            value = instance._on_call(message)
+        else:
+            value = handler(instance, message)
         worker.envelope = None
         if not self.passed:
             self.answer(value)
