@@ -345,7 +345,7 @@ class Life:
                 envelope.fail(cell._stopped_error())
         elif isinstance(error, Refused):
             if envelope is None or envelope.cell is None:
-                self.get_log().info("refused with nobody to tell", error=str(error))
+                self.get_log().info("refused with nobody to tell", error=repr(error))
             else:
                 envelope.fail(error)
         elif isinstance(error, GreenletExit):
@@ -518,7 +518,7 @@ class Life:
         if cell._state is STOPPED:
             return
         if self.running_worker() is not None:
-            self.get_log().error("killed actor does not end; abandoned", grace=KILL_GRACE)
+            self.get_log().error("actor abandoned", grace=KILL_GRACE)
             self.abandon_tree()
         elif self.children:
             for child in list(self.children.values()):

@@ -84,7 +84,7 @@ def _apply(
         if decision.action is Action.RESUME and child.regroup is not None:
             decision = decided(Directive.RESTART)  # a half-made instance cannot go on
     except Exception as decide_error:
-        life.get_log().exception("supervision could not decide; escalating")
+        life.get_log().exception("supervision failed")
         _escalate(life, cell, error or decide_error)
         return
     record.history = decision.history

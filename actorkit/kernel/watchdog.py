@@ -78,7 +78,8 @@ class Watchdog:
                 get_logger(
                     system=cell._host.name, path=cell.path, actor=cell._spec.cls.__name__
                 ).warning(
-                    "actor keeps the hub; use offload() for long work",
+                    "actor keeps the hub",
+                    hint="use offload() for long work",
                     seconds=round(now - since + TICK, 3),
                     stack=stack,
                 )

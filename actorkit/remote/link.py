@@ -325,7 +325,7 @@ class Association:
             self.end(f"protocol error: {error}")
         except Exception as error:
             # Some of the batch may be delivered: going on would leave a silent gap.
-            get_logger().exception("a batch could not be delivered")
+            get_logger().exception("batch not delivered")
             self.end(f"internal error: {error!r}")
 
     def _let_senders_go(self) -> None:
