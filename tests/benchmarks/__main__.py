@@ -1,8 +1,8 @@
 """`python -m tests.benchmarks SUITE…`: tables of actorkit with its peers in the same run.
 
 `local` is the core in one process; `savina` are programs of the Savina suite; `remote` is two
-processes over tcp; `simulation` is what virtual time costs. The peers "pure" and "compiled" are
-actorkit on each of its kernels.
+processes over tcp; `simulation` and `observe` are what virtual time, metrics and
+tracing cost. The peers "pure" and "compiled" are actorkit on each of its kernels.
 
 Each figure is measured in a process of its own; the peers of a case alternate, so that they share
 the machine's moods; the median of the repeats is shown.
@@ -19,7 +19,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from . import erlang, simulation
+from . import erlang, observing, simulation
 from .cases import LOCAL, SAVINA, Case
 from .remote.cases import REMOTE
 from .run import available, environment, offers
@@ -31,6 +31,8 @@ PEERS = {
     "savina": "pure,compiled,erlang,seed,pykka",
     "remote": "pure,compiled,raw,raw_blocking,erlang,zerorpc,xoscar,lapinbeam",
 }
+#: Suites that print tables of their own.
+OTHERS = {"simulation": simulation.main, "observe": observing.main}
 #: The table in README.md, of the local suite.
 README_PEERS = ("pure", "compiled", "erlang", "seed", "pykka")
 README_CASES = (
@@ -101,7 +103,7 @@ def run(suite: str, cases: list[Case], peers: list[str], repeats: int, quick: bo
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    suites = [*CASES, "simulation"]
+    suites = [*CASES, *OTHERS]
     parser.add_argument("suites", nargs="+", choices=suites, metavar="SUITE", help=str(suites))
     parser.add_argument("--only", help="names of cases, with commas between")
     parser.add_argument("--peers", help="which peers, with commas between")
@@ -122,8 +124,8 @@ def main() -> None:
     print(measured_with)
     report: dict[str, Runs] = {}
     for suite in options.suites:
-        if suite == "simulation":
-            simulation.main(options.repeats, options.quick)
+        if suite in OTHERS:
+            OTHERS[suite](options.repeats, options.quick)
             continue
         peers = (options.peers or PEERS[suite]).split(",")
         if absent := [peer for peer in peers if not available(peer)]:

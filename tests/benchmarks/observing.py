@@ -1,0 +1,131 @@
+"""What seeing inside costs: `python -m tests.benchmarks observe`.
+
+Microseconds of processor time (`time.process_time`) for one message, with nothing on, with metrics,
+and with tracing that samples nothing or everything. Each kernel is a process of its own, in which
+the ways take turns; the median of the repeats counts.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
+from actorkit import Actor, ActorSystem, Inbox, kernel
+from actorkit.observe.metrics import Metrics
+from actorkit.observe.tracing import Tracing
+
+from .measure import quiet
+from .peers.actorkit_peer import Echo, Pinger
+
+__all__ = ["main"]
+
+
+def nothing(system: ActorSystem) -> AbstractContextManager[Any]:
+    return nullcontext()
+
+
+def unsampled(system: ActorSystem) -> AbstractContextManager[Any]:
+    return Tracing(system, TracerProvider(sampler=ALWAYS_OFF))
+
+
+def sampled(system: ActorSystem) -> AbstractContextManager[Any]:
+    return Tracing(system, TracerProvider())
+
+
+WAYS: dict[str, Callable[[ActorSystem], AbstractContextManager[Any]]] = {
+    "nothing": nothing,
+    "metrics": Metrics,
+    "tracing, unsampled": unsampled,
+    "tracing, sampled": sampled,
+}
+
+
+def ping_pong(system: ActorSystem, count: int) -> None:
+    first, second = system.spawn(Pinger), system.spawn(Pinger)
+    first.tell(second)
+    second.tell(first)
+    first.tell(count)
+    (first if count % 2 == 0 else second).join()
+
+
+def ask(system: ActorSystem, count: int) -> None:
+    echo = system.spawn(Echo)
+    for number in range(count):
+        echo.ask(number)
+
+
+def ask_bounded(system: ActorSystem, count: int) -> None:
+    echo = system.spawn(Echo, inbox=Inbox(maxsize=100))
+    for number in range(count):
+        echo.ask(number)
+
+
+class Passing(Actor):
+    def receive(self, message: Any) -> None:
+        self.stop()
+
+
+def spawn_and_stop(system: ActorSystem, count: int) -> None:
+    for _ in range(count):
+        last = system.spawn(Passing)
+        last.tell(None)
+    last.join()
+
+
+CASES: dict[str, tuple[Callable[[ActorSystem, int], None], int]] = {
+    "ping-pong": (ping_pong, 100_000),
+    "ask from main": (ask, 40_000),
+    "ask, bounded inbox": (ask_bounded, 20_000),
+    "spawn + message + stop": (spawn_and_stop, 10_000),
+}
+
+
+def main(repeats: int, quick: bool) -> None:
+    """Print the table, of both kernels where there are both."""
+    print(f"| {'case':<22} | kernel   |" + "".join(f" {way:>24} |" for way in WAYS))
+    print(f"|{'-' * 24}|{'-' * 10}|" + f"{'-' * 25}:|" * len(WAYS), flush=True)
+    for case in CASES:
+        for pure in ("1", "0") if kernel.BUILT else ("1",):
+            command = [
+                sys.executable,
+                "-m",
+                "tests.benchmarks.observing",
+                case,
+                str(repeats),
+                str(int(quick)),
+            ]
+            subprocess.run(command, env=os.environ | {"ACTORKIT_PURE": pure}, check=True)
+
+
+def measure(case: str, repeats: int, quick: bool) -> None:
+    """Print the row of one case on the kernel of this process."""
+    program, count = CASES[case]
+    count = count // 10 if quick else count
+    runs: dict[str, list[float]] = {way: [] for way in WAYS}
+    for _ in range(repeats):
+        for way, observed in WAYS.items():
+            few = count // 5 if way.startswith("tracing") else count
+            with ActorSystem("observed") as system, observed(system):
+                began = time.process_time()
+                program(system, few)
+                runs[way].append((time.process_time() - began) / few * 1e6)
+    medians = {way: statistics.median(times) for way, times in runs.items()}
+    bare = medians["nothing"]
+    cells = [f"{bare:.2f} µs"] + [
+        f"{micros:.2f} µs, {micros / bare - 1:+.0%}" for micros in list(medians.values())[1:]
+    ]
+    print(f"| {case:<22} | {kernel.NAME:<8} |" + "".join(f" {cell:>24} |" for cell in cells))
+
+
+if __name__ == "__main__":
+    quiet()
+    measure(sys.argv[1], int(sys.argv[2]), sys.argv[3] == "1")
