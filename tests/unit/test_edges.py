@@ -55,7 +55,7 @@ def test_stop_of_an_actor_that_stops_already_changes_nothing(system: ActorSystem
     class Slow(Echo):
         def on_stop(self, reason: Reason) -> None:
             self.reasons.append(reason)
-            gevent.sleep(0.02)
+            gevent.sleep(0.3)
 
         reasons: list[Reason] = []  # noqa: RUF012
 
@@ -107,7 +107,7 @@ def test_a_killed_parent_with_a_stubborn_child_is_gone_after_the_grace(
 
 def test_a_failure_while_ordered_to_stop_ends_with_the_failure(system: ActorSystem) -> None:
     def fail_late(actor: Actor) -> None:
-        gevent.sleep(0.02)
+        gevent.sleep(0.3)
         raise RuntimeError("late")
 
     ref = system.spawn(Obedient)

@@ -99,7 +99,7 @@ def test_system_messages_find_room_in_a_full_inbox(system: ActorSystem) -> None:
         actor.become(got.append)
         actor.watch(watched)
         actor.after(0.001, "timer")
-        gevent.sleep(0.05)
+        gevent.sleep(0.3)
 
     watched = system.spawn(Collector)
     ref = system.spawn(Obedient, inbox=Inbox(maxsize=1, overflow="fail"))
@@ -109,7 +109,7 @@ def test_system_messages_find_room_in_a_full_inbox(system: ActorSystem) -> None:
     with pytest.raises(Full):
         ref.tell("too much")
     watched.stop()
-    gevent.sleep(0.1)
+    gevent.sleep(0.6)
     assert [type(message).__name__ for message in got] == ["Terminated", "str", "str"]
     assert got[1:] == ["timer", "fills it"]
     ref.stop()
@@ -235,7 +235,7 @@ def test_tasks_and_loads_and_other_small_words(system: ActorSystem) -> None:
         ref.ask(lambda actor: actor.task(3))
     settle()
     assert ref.inbox.load() == 0
-    ref.tell(lambda actor: gevent.sleep(0.02))
+    ref.tell(lambda actor: gevent.sleep(0.3))
     ref.tell(lambda actor: None)
     settle()
     assert ref.inbox.load() == 2
@@ -252,7 +252,7 @@ def test_drop_old_drops_what_has_waited_longest_and_never_a_stop(
 
     class Slow(Actor):
         def on_start(self) -> None:
-            gevent.sleep(0.02)
+            gevent.sleep(0.3)
 
         def receive(self, message: int) -> None:
             got.append(message)
@@ -275,7 +275,7 @@ def test_a_sender_that_waits_with_a_key_that_cannot_be_compared_is_refused_alone
 
     class Slow(Actor):
         def on_start(self) -> None:
-            gevent.sleep(0.02)
+            gevent.sleep(0.3)
 
         def receive(self, message: Any) -> None:
             got.append(message)
