@@ -190,6 +190,8 @@ def test_what_a_killed_run_leaves_ends_and_is_swept_away() -> None:
     with run:
         assert run.stdout is not None
         child, namespace = run.stdout.readline().split()
+        # Only what it executes in the end is sure to have asked for the signal.
+        assert until(lambda: psutil.Process(int(child)).name() == "sleep")
         run.send_signal(signal.SIGKILL)
     assert until(lambda: ended(int(child)))
     with Hosts(1):
