@@ -49,9 +49,7 @@ def call(
     server_key: ServerKeyOption = None,
 ) -> None:
     """Call a method of an actor, and print what it returns."""
-    target = Uri.parse(uri)
-    for name in imported or ():
-        import_module(name)
+    target = _target(uri, imported)
     values = [read_value(text) for text in arguments or ()]
     keywords = read_keywords(keyword)
     if method.startswith("_"):
@@ -72,9 +70,7 @@ def ask(
     server_key: ServerKeyOption = None,
 ) -> None:
     """Send a message to an actor, and print the answer."""
-    target = Uri.parse(uri)
-    for name in imported or ():
-        import_module(name)
+    target = _target(uri, imported)
     value = read_value(message)
     with connected(target, keys, server_key, timeout) as node:
         ref = lookup(node, target, timeout)
@@ -91,12 +87,18 @@ def tell(
     server_key: ServerKeyOption = None,
 ) -> None:
     """Send a message to an actor, and wait for no answer."""
-    target = Uri.parse(uri)
-    for name in imported or ():
-        import_module(name)
+    target = _target(uri, imported)
     value = read_value(message)
     with connected(target, keys, server_key, timeout) as node:
         lookup(node, target, timeout).tell(value)
+
+
+def _target(uri: str, imported: list[str] | None) -> Uri:
+    """Whom to talk to, once the message classes that values may name are known."""
+    target = Uri.parse(uri)
+    for name in imported or ():
+        import_module(name)
+    return target
 
 
 def _answer(question: Callable[[], Any]) -> Any:

@@ -285,10 +285,6 @@ class Dispatcher(Switch):
         else:
             self._activate()
 
-    def make_worker(self) -> Worker:
-        """A new worker, when all others are at work."""
-        return Worker(self)
-
     def dismiss_idle(self) -> None:
         """Let the idle workers go: new ones begin with a look at the clock."""
         idle = self.parked[:]
@@ -298,7 +294,7 @@ class Dispatcher(Switch):
 
     def _activate(self) -> None:
         parked = self.parked
-        worker = self.active = parked.pop() if parked else self.make_worker()
+        worker = self.active = parked.pop() if parked else Worker(self)
         self.loop.run_callback(self._pump)
         worker.switch()
 
