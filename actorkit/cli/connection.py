@@ -8,11 +8,13 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
+import gevent
 import typer
 
 from ..ref import ActorRef
@@ -149,13 +151,28 @@ def connected(
         raise Failure("to connect with --keys, --server-key is needed too", Exit.USAGE)
     log_to_stderr(logging.WARNING)
     security = read_security(keys, server_key)
-    with make_system(f"cli-{secrets.token_hex(4)}", security=security) as system:
+    with _interruptible(), make_system(f"cli-{secrets.token_hex(4)}", security=security) as system:
         node = system.connect(uri.address, timeout)
         if uri.node not in ("", node.name):
             raise Failure(
                 f"the node at {uri.address} is {node.name!r}, not {uri.node!r}", Exit.NOT_FOUND
             )
         yield node
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt where this greenlet waits.
+
+    Python's own handler raises it in whatever runs, and in the middle of the dispatcher or of a
+    socket's callback that leaves a system which cannot shut down.
+    """
+    here = gevent.getcurrent()
+    handler = gevent.signal_handler(signal.SIGINT, gevent.kill, here, KeyboardInterrupt)
+    try:
+        yield
+    finally:
+        handler.cancel()
 
 
 def lookup(node: Node, uri: Uri, timeout: float = TIMEOUT) -> ActorRef[Any]:

@@ -137,6 +137,34 @@ def test_a_live_picture_stays_until_interrupted(town: Town, command: tuple[str, 
         os.close(screen)
 
 
+INTERRUPTED = """
+import os, signal, sys
+from actorkit.cli.main import main
+from actorkit.kernel.dispatcher import Dispatcher
+
+def begin_slice(self, original=Dispatcher._begin_slice, slices=[]):
+    slices.append(1)
+    if len(slices) == 20:
+        os.kill(os.getpid(), signal.SIGINT)
+    original(self)
+
+Dispatcher._begin_slice = begin_slice
+sys.exit(main(["top", sys.argv[1], "--interval", "0.1"]))
+"""
+
+
+def test_an_interrupt_amid_the_dispatchers_own_work_ends_a_command_in_order(town: Town) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, town()],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+        env={**os.environ, "ACTORKIT_PURE": "1"},
+    )
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def _read(screen: int) -> bytes:
     try:
         return os.read(screen, 65536)
