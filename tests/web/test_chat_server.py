@@ -25,7 +25,7 @@ from examples.chat.messages import RoomLost, RoomOpened, Said, group
 from examples.chat.rooms import Rooms
 from examples.chat.users import NextEvents, User, Users
 
-from .chat_clients import ROOT, Closed, WebSocket
+from .chat_clients import ROOT, Closed, WebSocket, chat_server
 
 #: Seconds that a client of these tests waits for anything.
 PATIENCE = 30
@@ -434,6 +434,18 @@ def test_a_user_whose_room_is_moving_is_told_and_asked_to_wait(system: ActorSyst
         user.proxy().say("hello?")
     with pytest.raises(AskTimeout):
         user.ask(NextEvents(1, 2**40), timeout=0.01)
+
+
+def test_a_chat_that_has_logged_much_still_serves_and_ends_in_order(tmp_path: Path) -> None:
+    address = f"ipc://{tmp_path}/node"
+    with chat_server("--history", ":memory:", "--listen", address) as server:
+        for number in range(100):  # each is two lines in the log, of all its name
+            with ActorSystem(f"visitor-{number}-{'x' * 400}") as visitor:
+                visitor.connect(address, timeout=PATIENCE)
+        client = WebSocket(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE))
+        assert client.ask(op="hello", name="anna")["ok"]
+        client.sock.close()
+    assert server.process.returncode == 0
 
 
 def test_the_chat_says_how_it_is_started() -> None:
