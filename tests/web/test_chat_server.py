@@ -333,6 +333,17 @@ def test_nonsense_is_answered_and_the_connection_goes_on(chat: Chat, sent: str, 
     assert anna.ask(op="say", text="still here")["ok"]
 
 
+def test_who_says_hello_to_a_chat_that_ends_is_hung_up_on_quietly(
+    chat: Chat, capfd: pytest.CaptureFixture[str]
+) -> None:
+    late = chat.websocket()
+    chat.entrance.users.stop()
+    chat.entrance.users.join(PATIENCE)
+    with pytest.raises(Closed):
+        late.ask(op="hello", name="anna")
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_a_message_beyond_the_limit_ends_its_websocket_alone(chat: Chat) -> None:
     anna, big = chat.websocket("anna"), chat.websocket("big")
     big.send("x" * (protocol.MAX_OPERATION + 1))
