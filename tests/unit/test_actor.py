@@ -611,6 +611,27 @@ def test_a_process_answers_with_defer_reply(system: ActorSystem) -> None:
     assert ref.ready()
 
 
+def test_a_process_that_waits_elsewhere_is_killed_after_its_shutdown_time(
+    system: ActorSystem,
+) -> None:
+    class Deaf(Actor):
+        def run(self) -> None:
+            try:
+                Event().wait()
+            finally:
+                LOG.append("thrown out")
+
+        def on_stop(self, reason: Reason) -> None:
+            LOG.append(reason)
+
+    ref = system.spawn(Deaf, shutdown=0.05)
+    settle()
+    ref.stop()
+    ref.join(timeout=20)
+    assert ref.ready()
+    assert LOG == ["thrown out", Reason.KILLED]
+
+
 def test_receive_may_take_more_messages_from_its_inbox(system: ActorSystem) -> None:
     def take_two(actor: Actor) -> list[Any]:
         reply = actor.defer_reply()
