@@ -17,7 +17,7 @@ from .errors import (
     UncallableMethod,
     UnhandledMessage,
 )
-from .kernel import STOPPED, Cell, Envelope, Inbox, Spec
+from .kernel import STOPPED, Cell, Envelope, Inbox, Spec, Task
 from .kernel.dispatcher import own_worker
 from .kernel.life import ActorTimer
 from .log import get_logger
@@ -342,7 +342,8 @@ class Actor:
         """
         if not callable(fn):
             raise TypeError(f"task(fn, *args) takes a function, not {fn!r}")
-        task = gevent.spawn(fn, *args, **kwargs)
+        task = Task(fn, *args, **kwargs)
+        task.start()
         self._own_cell()._get_life().add_task(task)
         return task
 

@@ -100,6 +100,7 @@ class ActorRef(Generic[A]):
     def stop(self, drain: bool = False) -> None:
         """Order the actor to end for good after its current message, whatever its `restart` says.
 
+        One with a `run` ends in its next `inbox.get`, or is killed after its shutdown time.
         `drain=True`: after the messages that are in the inbox now. Does not wait: `join` does.
         """
         raise NotImplementedError
@@ -256,7 +257,9 @@ class LocalRef(Cell, ActorRef[A]):
         elif self._life is None and self._state is RUNNING and self._spec.ordered_plainly:
             self._stop_plainly()
         else:
-            self._get_life().order_stop(Reason.NORMAL)
+            # `run` may be blocked where no stop reaches it, and has no current message to end.
+            within = self._spec.shutdown if self._spec.process else None
+            self._get_life().order_stop(Reason.NORMAL, within=within)
 
     def kill(self) -> None:
         self._dispatcher.check_thread()

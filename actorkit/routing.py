@@ -6,17 +6,18 @@ Built on the public API alone, but for method calls, which they pass on like mes
 from __future__ import annotations
 
 from bisect import bisect
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlsplit
 
-from .actor import Actor
+from .actor import Actor, Reply
 from .errors import ActorStopped, Refused
 from .kernel import Inbox
 from .messages import Call, Terminated
-from .ref import ActorRef
+from .ref import ActorRef, LocalRef
 
 __all__ = ["Broadcast", "ConsistentHash", "LeastLoaded", "Pool", "RoundRobin", "Router", "pool"]
 
@@ -138,16 +139,47 @@ class RoundRobin(Router):
 class LeastLoaded(Router):
     """Each message to the member with the fewest messages waiting or being handled.
 
-    Equally loaded members take turns.
+    Equally loaded members take turns. Of a member on another node this router's own questions
+    count that it has not answered: nothing tells here when a told message is done.
     """
 
     _next = 0
+
+    def __init__(self, members: Pool | Iterable[ActorRef[Any]]) -> None:
+        super().__init__(members)
+        #: Unanswered questions to members on other nodes.
+        self._asked: Counter[ActorRef[Any]] = Counter()
 
     def choose(self, message: Any) -> ActorRef[Any]:
         first = self._next % len(self._members)
         self._next = first + 1
         in_turn = self._members[first:] + self._members[:first]
-        return min(in_turn, key=lambda ref: ref.inbox.load())
+        return min(in_turn, key=self._load)
+
+    def route(self, message: Any) -> None:
+        chosen = self.choose(message)
+        reply = None if isinstance(chosen, LocalRef) else self.defer_reply()
+        if reply is None or reply.ready():
+            self.forward(chosen, message)
+        else:
+            self._ask(chosen, message, reply)
+
+    def _ask(self, member: ActorRef[Any], message: Any, reply: Reply) -> None:
+        """`forward`, and count it until it is answered."""
+
+        def settle(answer: Any) -> None:
+            self._asked[member] -= 1
+            if answer.successful():
+                reply.set(answer.value)
+            else:
+                reply.set_exception(answer.exception)
+
+        answer = member.ask_nowait(message, None)
+        self._asked[member] += 1
+        answer.rawlink(settle)
+
+    def _load(self, ref: ActorRef[Any]) -> int:
+        return ref.inbox.load() if isinstance(ref, LocalRef) else self._asked[ref]
 
 
 class Broadcast(Router):

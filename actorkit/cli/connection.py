@@ -32,6 +32,7 @@ __all__ = [
     "ServerKeyOption",
     "TimeoutOption",
     "Uri",
+    "actor_uri",
     "connected",
     "lookup",
     "make_system",
@@ -42,8 +43,8 @@ __all__ = [
 TIMEOUT = 5.0
 
 _SHAPE = re.compile(
-    r"(?:actorkit://(?P<node>[^@/#]+)@|tcp://)"
-    r"(?P<place>(?:\[[^\]/]+\]|[^\[\]:/#@]+):\d+)"
+    r"(?:(?:actorkit://(?P<node>[^@/#]+)@|tcp://)(?P<place>(?:\[[^\]/]+\]|[^\[\]:/#@]+):\d+)"
+    r"|(?P<socket>ipc:///[^#]+)#?)"
     r"(?P<path>/[^#]*)?(?:#(?P<uid>\d+))?"
 )
 
@@ -62,27 +63,40 @@ class Uri(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Uri:
-        """Read `actorkit://name@host:port/path#uid` or `tcp://host:port/path`.
+        """Read `actorkit://name@host:port/path#uid`, `tcp://host:port/path` or `ipc:///socket#/path`.
 
         Raises Failure (usage).
         """
         found = _SHAPE.fullmatch(text)
         if found is None:
             raise Failure(
-                f"a URI is tcp://host:port/path or actorkit://name@host:port/path, not {text!r}",
+                "a URI is tcp://host:port/path, actorkit://name@host:port/path or"
+                f" ipc:///socket#/path, not {text!r}",
                 Exit.USAGE,
             )
         node, place, path, uid = found["node"], found["place"], found["path"], found["uid"]
         path = (path or "").rstrip("/")
-        return cls(node or "", f"tcp://{place}", path, None if uid is None else int(uid))
+        address = found["socket"] or f"tcp://{place}"
+        return cls(node or "", address, path, None if uid is None else int(uid))
+
+
+def actor_uri(address: str, path: str) -> str:
+    """How the actor at `path` of the node at `address` is named here."""
+    return f"{address}{'#' if address.startswith('ipc:') else ''}{path}"
 
 
 NodeUri = Annotated[
-    str, typer.Argument(metavar="URI", help="tcp://host:port or actorkit://name@host:port")
+    str,
+    typer.Argument(
+        metavar="URI", help="tcp://host:port, actorkit://name@host:port or ipc:///socket"
+    ),
 ]
 ActorUri = Annotated[
     str,
-    typer.Argument(metavar="URI", help="tcp://host:port/path or actorkit://name@host:port/path"),
+    typer.Argument(
+        metavar="URI",
+        help="tcp://host:port/path, actorkit://name@host:port/path or ipc:///socket#/path",
+    ),
 ]
 KeysOption = Annotated[
     Path | None,
@@ -178,7 +192,7 @@ def _interruptible() -> Iterator[None]:
 def lookup(node: Node, uri: Uri, timeout: float = TIMEOUT) -> ActorRef[Any]:
     """The actor that `uri` names. Raises Failure and ActorNotFound."""
     if not uri.path:
-        raise Failure(f"name an actor: {uri.address}/path", Exit.USAGE)
+        raise Failure(f"name an actor: {actor_uri(uri.address, '/path')}", Exit.USAGE)
     ref = node.lookup(uri.path, timeout)
     if uri.uid not in (None, ref.uid):
         raise Failure(

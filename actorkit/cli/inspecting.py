@@ -29,6 +29,7 @@ from .connection import (
     ServerKeyOption,
     TimeoutOption,
     Uri,
+    actor_uri,
     connected,
 )
 from .failure import Exit, Failure
@@ -126,7 +127,7 @@ def trace(
     where = Uri.parse(uri)
     path = path or where.path
     if not path:
-        raise Failure(f"name an actor: {where.address}/path", Exit.USAGE)
+        raise Failure(f"name an actor: {actor_uri(where.address, '/path')}", Exit.USAGE)
     show = _print_json_line if as_json else _print_entry(Console(highlight=False))
     with _inspection(where, via, keys, server_key, timeout) as inspection:
         messages = Messages(inspection, path)

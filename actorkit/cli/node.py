@@ -14,7 +14,7 @@ import typer
 from ..actor import Actor
 from ..observe.levels import INSPECT_LEVELS
 from .app import app
-from .connection import KeysOption, ServerKeyOption, make_system, read_security
+from .connection import KeysOption, ServerKeyOption, actor_uri, make_system, read_security
 from .failure import Exit, Failure
 from .logs import log_to_stderr
 from .values import KeywordOption, import_module, read_keywords, read_value
@@ -112,7 +112,7 @@ def run(
         ref.rawlink(lambda _: gevent.spawn(system.shutdown))
         if listen is not None:
             _announce(
-                f"{ref.path} is at {system.address}{ref.path}",
+                f"{ref.path} is at {actor_uri(system.address, ref.path)}",
                 f"{system.name} listens at {system.address}",
             )
         system.wait()

@@ -12,6 +12,7 @@ from .dispatcher import Dispatcher, Worker, own_worker
 from .inbox import Box, Inbox, InboxQueue
 from .life import Life
 from .spec import Spec
+from .task import Task
 from .terms import EMPTY, RUNNING, STOPPED, State
 from .twin import BUILT, NAME, Envelope, Waiter, make_instance, spawn
 
@@ -30,6 +31,7 @@ __all__ = [
     "Life",
     "Spec",
     "State",
+    "Task",
     "Waiter",
     "Worker",
     "make_instance",

@@ -62,6 +62,11 @@ class Cell(Mailbox):
         life = self._life
         return Cell.make_life(self) if life is None else life
 
+    def _offer(self, message: Any, block: bool, timeout: float | None) -> None:
+        """`inbox.put`, by the actor itself or anybody else."""
+        self._dispatcher.check_thread()
+        self._put(message, block, timeout)
+
     def _step(self, worker: Worker) -> None:
         """The worker's long way: whatever else there is to do than plain messages.
 

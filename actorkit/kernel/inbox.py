@@ -327,8 +327,7 @@ class InboxQueue:
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         """Send `item`; on a full inbox wait up to `timeout` seconds. Raises Full."""
-        self._cell._dispatcher.check_thread()
-        self._cell._put(item, block, timeout)
+        self._cell._offer(item, block, timeout)
 
     def put_nowait(self, item: Any) -> None:
         """Send `item` or raise Full at once."""

@@ -437,7 +437,7 @@ class Life:
         if self.order is None:
             self.order = (reason, error)
             self.signal(self._stop)
-        if within is not None:
+        if within is not None and not self.ending_within:
             self.ending_within = True
             self._start_clock(within, self.kill)
 

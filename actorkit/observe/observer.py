@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from importlib.resources import files
 from typing import Any
@@ -85,6 +86,8 @@ class Observer:
         self._inspection = Inspection(target)
         self._interval = interval
         self._token = token
+        #: Begins every path. (A cookie would go to whatever listens on the other ports, too.)
+        self._secret = f"/{secrets.token_urlsafe(24)}"
         self._sites: dict[str, _Site] = {}
         self._pages: set[Queue[str]] = set()
         self._looked_at = Event()
@@ -94,13 +97,16 @@ class Observer:
         self._hosts: set[str] = set()
 
     def start(self, port: int = 0) -> str:
-        """Listen on this port of 127.0.0.1 (0: a free one) and return the page's address."""
+        """Listen on this port of 127.0.0.1 (0: a free one) and return the page's address.
+
+        Whoever has the address can look: a secret in it keeps other accounts of the machine out.
+        """
         self._server = WSGIServer(("127.0.0.1", port), self._serve, log=None)
         self._server.start()
         place = f"127.0.0.1:{self._server.server_port}"
         self._hosts = {place, place.replace("127.0.0.1", "localhost")}
         self._poller = gevent.spawn(self._poll)
-        return f"http://{place}/"
+        return f"http://{place}{self._secret}/"
 
     def stop(self) -> None:
         """Close the page's connections and end."""
@@ -174,7 +180,7 @@ class Observer:
     def _serve(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         try:
             self._check_origin(environ)
-            return self._answer(environ, start_response)
+            return self._answer(self._path(environ), environ, start_response)
         except _Stop as stop:
             return _respond(start_response, stop.status, {"error": stop.text})
         except ActorNotFound as error:
@@ -192,8 +198,18 @@ class Observer:
         ):
             raise _Stop("403 Forbidden", "this page is for this machine only")
 
-    def _answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+    def _path(self, environ: dict[str, Any]) -> str:
+        """What is asked for, of one who has the secret."""
+        path: str = environ["PATH_INFO"]
+        length = len(self._secret)
+        if not hmac.compare_digest(path[:length].encode(), self._secret.encode()):
+            raise _Stop("403 Forbidden", "open the whole address that was printed, with its secret")
+        return path[length:]
+
+    def _answer(
+        self, path: str, environ: dict[str, Any], start_response: StartResponse
+    ) -> Iterable[bytes]:
+        method = environ["REQUEST_METHOD"]
         if path == "/control":
             return _respond(start_response, "200 OK", self._control(environ, method))
         if method != "GET":

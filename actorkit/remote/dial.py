@@ -18,6 +18,7 @@ from ..log import get_logger
 from ..supervision import Backoff
 from ..timers import Timer
 from .link import Wire
+from .security import check_server_key
 from .wire import Hello
 
 if TYPE_CHECKING:
@@ -69,12 +70,13 @@ class Dial:
     def wait(self, timeout: float | None) -> Peer | None:
         """Wait for the association; None when it does not stand in `timeout` seconds.
 
-        Raises HandshakeRefused.
+        Raises HandshakeRefused, and ValueError where `security=` says nothing of whom to trust.
         """
         result: AsyncResult[Peer] = AsyncResult()
         self._waiting.append(result)
         try:
             if not self.trying:
+                check_server_key(self.network.system._security)
                 self._try()
             result.wait(timeout)
             return result.get() if result.ready() else None

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 __all__ = [
     "Curve",
@@ -19,12 +19,17 @@ __all__ = [
     "Keys",
     "check_exposure",
     "check_security",
+    "check_server_key",
     "generate_keys",
+    "is_local",
     "load_keys",
+    "split_address",
 ]
 
 #: Characters of a key in Z85, as zmq writes it.
 KEY_LENGTH = 40
+
+_ADDRESS = re.compile(r"ipc://.+|tcp://(?P<host>\[[^\[\]/]+\]|[^\[\]:/]+):(?P<port>\d+|\*)")
 
 
 class Keys(NamedTuple):
@@ -127,9 +132,7 @@ def check_security(security: Curve | Insecure | None) -> None:
 
 def check_exposure(address: str, security: Curve | Insecure | None) -> None:
     """Raise ValueError for a listening address that others could reach without any security."""
-    parts = urlsplit(address)
-    if parts.scheme not in ("tcp", "ipc"):
-        raise ValueError(f"an address is tcp://host:port or ipc:///path, not {address!r}")
+    split_address(address)
     if security is None and not is_local(address):
         raise ValueError(
             f"{address} can be reached from other machines: pass security=Curve(...), or"
@@ -137,14 +140,31 @@ def check_exposure(address: str, security: Curve | Insecure | None) -> None:
         )
 
 
+def check_server_key(security: Curve | Insecure | None) -> None:
+    """Raise ValueError where `security` says nothing of whom to trust over there."""
+    if isinstance(security, Curve) and security.server_key is None:
+        raise ValueError("to connect, Curve needs server_key=, the public key over there")
+
+
+def split_address(address: str) -> tuple[str, str]:
+    """Host and port of an address, two empty texts on ipc. Raises ValueError for what is none."""
+    found = _ADDRESS.fullmatch(address)
+    if found is None:
+        raise ValueError(f"an address is tcp://host:port or ipc:///path, not {address!r}")
+    return (found["host"] or "").strip("[]"), found["port"] or ""
+
+
 def is_local(address: str) -> bool:
     """Whether only this machine can be reached at this address."""
-    parts = urlsplit(address)
-    return parts.scheme == "ipc" or _is_loopback(parts.hostname or "")
+    try:
+        host, _ = split_address(address)
+    except ValueError:
+        return False
+    return not host or _is_loopback(host)
 
 
 def _is_loopback(host: str) -> bool:
-    if host == "localhost":
+    if host.lower() == "localhost":
         return True
     try:
         ip = ipaddress.ip_address(host)

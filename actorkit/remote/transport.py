@@ -12,7 +12,6 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import gevent
@@ -23,7 +22,14 @@ from zmq.utils.monitor import parse_monitor_message
 
 from .door import EVENTS, LAST_WORDS, Connection, Door, connection
 from .link import WINDOW_RECORDS
-from .security import Curve, Insecure, check_exposure, check_security
+from .security import (
+    Curve,
+    Insecure,
+    check_exposure,
+    check_security,
+    check_server_key,
+    split_address,
+)
 from .wire import MAX_FRAME
 
 __all__ = ["DealerWire", "RouterWire", "Transport"]
@@ -188,8 +194,10 @@ class DealerWire:
         self._unsaid: list[list[Any]] | None = []
         self._resolving: gevent.Greenlet[..., None] | None = None
         security = transport.security
-        if isinstance(security, Curve) and security.server_key is None:
-            raise ValueError("to connect, Curve needs server_key=, the public key over there")
+        try:
+            check_server_key(security)
+        except ValueError as error:
+            raise OSError(str(error)) from error
         socket = transport.socket(zmq.DEALER)
         if isinstance(security, Curve) and security.server_key is not None:
             socket.curve_publickey = security.keys.public.encode()
@@ -277,31 +285,23 @@ class DealerWire:
 
 def numeric_places(address: str) -> list[str]:
     """The address itself if no name in it is to be looked up. Raises OSError for what is none."""
-    parts = urlsplit(address)
-    if parts.scheme == "ipc" and parts.path:
+    try:
+        host, _ = split_address(address)
+    except ValueError as error:
+        raise OSError(str(error)) from error
+    with suppress(ValueError):
+        if host:
+            ipaddress.ip_address(host.partition("%")[0])
         return [address]
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = port = None
-    if parts.scheme != "tcp" or not host or not port:
-        raise OSError(f"an address is tcp://host:port or ipc:///path, not {address!r}")
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return []
-    return [address]
+    return []
 
 
 def resolved_places(address: str) -> list[str]:
     """Every address that the name in this one leads to. Raises OSError when there is none."""
-    parts = urlsplit(address)
-    found = gevent.socket.getaddrinfo(parts.hostname, parts.port, type=gevent.socket.SOCK_STREAM)
-    hosts = dict.fromkeys(place[4][0] for place in found)
-    return [
-        f"tcp://[{host}]:{parts.port}" if ":" in str(host) else f"tcp://{host}:{parts.port}"
-        for host in hosts
-    ]
+    host, port = split_address(address)
+    found = gevent.socket.getaddrinfo(host, port, type=gevent.socket.SOCK_STREAM)
+    hosts = dict.fromkeys(str(place[4][0]) for place in found)
+    return [f"tcp://[{each}]:{port}" if ":" in each else f"tcp://{each}:{port}" for each in hosts]
 
 
 class Transport:

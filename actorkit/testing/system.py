@@ -62,6 +62,10 @@ class SimulatedRef(LocalRef[Any]):
         self._dispatcher.simulation.note_sent(self, call)
         super()._cast(call)
 
+    def _offer(self, message: Any, block: bool, timeout: float | None) -> None:
+        self._dispatcher.simulation.note_sent(self, message)
+        super()._offer(message, block, timeout)
+
     def _put(self, message: Any, block: bool = True, timeout: float | None = None) -> None:
         if type(message) is Envelope and message.gate is not None:
             self._dispatcher.simulation.note_sent(self, message.message, "timer")

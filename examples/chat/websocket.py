@@ -42,7 +42,8 @@ NORMAL, UNSUPPORTED, POLICY, TOO_BIG = 1000, 1003, 1008, 1009
 def serve(sock: socket, stream: BinaryIO, environ: dict[str, Any], entrance: Entrance) -> None:
     """Answer the request for a websocket in `environ`, and talk until either side ends it."""
     connection = _Connection(sock, stream)
-    with suppress(OSError, LocalProtocolError, RemoteProtocolError):
+    # An ActorError: nobody is left to say hello to, as when the chat ends; the client tries again.
+    with suppress(OSError, LocalProtocolError, RemoteProtocolError, ActorError):
         if connection.open(environ):
             connection.talk(entrance)
 

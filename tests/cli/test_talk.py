@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -124,7 +126,14 @@ def test_no_answer_in_time_and_an_end_before_the_answer_have_codes_of_their_own(
 
 @pytest.mark.parametrize(
     "uri",
-    ["shop", "http://127.0.0.1:1/shop", "tcp://127.0.0.1/shop", "actorkit://127.0.0.1:1/shop"],
+    [
+        "shop",
+        "ipc://shop",
+        "ipc:///s#shop",
+        "http://127.0.0.1:1/shop",
+        "tcp://127.0.0.1/shop",
+        "actorkit://127.0.0.1:1/shop",
+    ],
 )
 def test_what_is_no_uri_is_told_so(within: Within, uri: str) -> None:
     assert_says(within("ask", uri, "hello"), Exit.USAGE, "tcp://host:port/path", uri)
@@ -136,6 +145,24 @@ def test_a_uri_that_names_another_node_is_not_followed(within: Within, address: 
     assert right.stdout == "hello\n"
     wrong = within("ask", f"actorkit://bank@{place}/shop", "hello")
     assert_says(wrong, Exit.NOT_FOUND, "is 'shop', not 'bank'")
+
+
+def test_an_actor_of_a_node_on_a_unix_socket(within: Within, folder: Path, tmp_path: Path) -> None:
+    listen = f"ipc://{tmp_path}/shop.sock"
+    command = [sys.executable, "-m", "actorkit", "run", "shop:Shop", "--listen", listen]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder) as process:
+        assert process.stdout is not None
+        try:
+            uri = process.stdout.readline().split()[-1]
+            assert uri == f"{listen}#/shop"
+            assert within("ask", uri, "hello").stdout == "hello\n"
+            assert "shop" in within("tree", listen).stdout
+            assert_says(within("ask", f"{uri}#99", "hello"), Exit.NOT_FOUND, "/shop#99 has ended")
+            assert_says(
+                within("ask", listen, "hello"), Exit.USAGE, f"name an actor: {listen}#/path"
+            )
+        finally:
+            process.terminate()
 
 
 def test_nobody_there_is_unreachable(within: Within) -> None:

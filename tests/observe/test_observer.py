@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 
@@ -22,9 +22,16 @@ class Page:
     def __init__(self, address: str) -> None:
         parts = urlsplit(address)
         self.place = parts.netloc
+        self.secret = parts.path.strip("/")
         self.token = parse_qs(parts.fragment).get("token", [""])[0]
 
     def request(
+        self, method: str, path: str, body: Any = None, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Ask for `path` below the secret."""
+        return self.plain_request(method, f"/{self.secret}{path}", body, **headers)
+
+    def plain_request(
         self, method: str, path: str, body: Any = None, **headers: str
     ) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection(self.place, timeout=30)
@@ -53,7 +60,7 @@ class Page:
     def events(self) -> Iterator[Iterator[tuple[str, Any]]]:
         connection = http.client.HTTPConnection(self.place, timeout=30)
         try:
-            connection.request("GET", "/events")
+            connection.request("GET", f"/{self.secret}/events")
             answer = connection.getresponse()
             assert answer.headers["Content-Type"] == "text/event-stream"
             yield _parsed(answer)
@@ -131,6 +138,34 @@ def test_other_names_and_other_sites_get_nothing(town: Town, observer: Town) -> 
         assert page.request("GET", path, Host="evil.example")[0] == 403
         assert page.request("GET", path, Host=f"evil.example:{port}")[0] == 403
         assert page.request("GET", path, Origin="http://evil.example")[0] == 403
+
+
+def test_who_does_not_know_the_secret_gets_nothing(town: Town, observer: Town) -> None:
+    page = Page(observer(town("--inspect", "control"), "--allow-control"))
+    other = Page(observer(town()))
+    assert len(page.secret) >= 32
+    assert page.secret not in (other.secret, page.token)
+    wrong = (
+        "",
+        other.secret,
+        page.secret[:-1],
+        page.secret.lower(),
+        f"x{page.secret}",
+        "\u00ff" * 32,
+    )
+    order = {"node": "town", "path": "/fragile", "order": "stop"}
+    with page.events() as events:
+        next(content for name, content in events if name == "rows")
+        for secret in wrong:
+            for path in ("/", "/page.js", "/events", "/actor?node=town&path=/worker"):
+                status, _, body = page.plain_request("GET", quote(f"/{secret}{path}", safe="/?&="))
+                assert status == 403
+                assert page.secret.encode() not in body
+            known = {"Origin": f"http://{page.place}", "X_Actorkit_Token": page.token}
+            place = quote(f"/{secret}/control")
+            assert page.plain_request("POST", place, order, **known)[0] == 403
+        assert page.plain_request("GET", f"/{page.secret}")[0] == 404
+        assert page.get("/actor", node="town", path="/fragile")[0] == 200
 
 
 def test_its_policy_lets_nothing_in_from_elsewhere(town: Town, observer: Town) -> None:

@@ -43,6 +43,7 @@ from actorkit import (
 )
 from actorkit.remote import door
 from actorkit.remote import node as node_module
+from actorkit.remote.security import split_address
 from tests.actors import Collector, Echo, Obedient
 
 pytestmark = pytest.mark.timeout(60)
@@ -439,6 +440,63 @@ def test_curve_admits_who_is_allowed_and_nobody_else(tmp_path: Any) -> None:
             pytest.raises(ValueError, match="server_key"),
         ):
             system.connect(address)
+
+
+def test_a_reference_that_no_key_leads_to_is_a_dead_letter(tmp_path: Any) -> None:
+    listeners, visitor = (generate_keys(tmp_path / name) for name in ("listeners", "visitor"))
+    security = Curve(listeners, allow=[visitor.public])
+    with (
+        ActorSystem("two", listen=LOOPBACK, security=security) as two,
+        ActorSystem("three", listen=LOOPBACK, security=security) as three,
+        ActorSystem("one", security=Curve(visitor, server_key=listeners.public)) as one,
+    ):
+        two.spawn(Collector, name="box")
+        box = three.spawn(Collector, name="box")
+        one.connect(three.address).lookup("/box").ask(one.connect(two.address).lookup("/box"))
+        (given,) = box.ask(None)
+        letters: list[DeadLetter] = []
+        three.events.subscribe(DeadLetter, letters.append)
+        given.tell("lost")
+        assert [letter.message for letter in letters] == ["lost"]
+        assert "server_key" in letters[0].reason
+        with pytest.raises(NodeLost, match="server_key"):
+            given.ask("lost too")
+        with pytest.raises(ValueError, match="server_key"):
+            three.connect(two.address)
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "port"),
+    [
+        ("tcp://a-host.example:7001", "a-host.example", "7001"),
+        ("tcp://[fe80::1%lo]:0", "fe80::1%lo", "0"),
+        ("tcp://*:*", "*", "*"),
+        ("ipc:///run/a:b/socket", "", ""),
+    ],
+)
+def test_the_parts_of_an_address(address: str, host: str, port: str) -> None:
+    assert split_address(address) == (host, port)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ipc://",
+        "tcp://",
+        "tcp://:1",
+        "tcp://h",
+        "tcp://h:",
+        "tcp://h:x",
+        "tcp://[::1:1",
+        "tcp://h:1/p",
+    ],
+)
+def test_what_is_no_address_is_neither_listened_at_nor_connected_to(text: str) -> None:
+    with pytest.raises(ValueError, match="an address is"):
+        ActorSystem("x", listen=text)
+    with ActorSystem("x") as system, pytest.raises(NodeUnreachable, match="an address is"):
+        system.connect(text, timeout=0.01)
 
 
 def test_a_key_file_that_others_can_read_is_refused(tmp_path: Any) -> None:

@@ -22,9 +22,11 @@ from gevent.threadpool import ThreadPool
 from actorkit import (
     Actor,
     ActorRef,
+    ActorStopped,
     ActorSystem,
     Backoff,
     ConsistentHash,
+    LeastLoaded,
     LinkedActorDied,
     NodeDown,
     NodeLost,
@@ -158,6 +160,26 @@ def test_a_router_has_its_members_in_the_processes(system: ActorSystem, shared: 
     for router in (first, second):
         places = Counter(router.ask("where") for _ in range(4))
         assert sorted(name for name, _ in places) == shared.names
+
+
+def test_least_loaded_avoids_the_members_elsewhere_that_owe_answers(
+    system: ActorSystem, shared: NodePool
+) -> None:
+    router = system.spawn(LeastLoaded, pool(2, workers.Worker, on=shared))
+    members = router.proxy().members()
+    pids = [member.ask("pid") for member in members]
+    assert [router.ask("pid") for _ in range(4)] == 2 * pids
+    router.tell("told")  # to the first, and it does not count
+    owed = router.ask_nowait("owe", timeout=None)  # by the second
+    assert [router.ask("pid") for _ in range(4)] == 4 * pids[:1]
+    members[1].tell("pay")
+    assert owed.get(timeout=60) == "paid"
+    assert sorted(router.ask("pid") for _ in range(4)) == sorted(2 * pids)
+    owed = router.ask_nowait("owe", timeout=None)
+    members[0].kill()
+    members[1].kill()
+    with pytest.raises(ActorStopped):
+        owed.get(timeout=60)
 
 
 def test_the_members_of_a_hash_ring_share_the_keys_though_their_paths_are_the_same(

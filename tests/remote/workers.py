@@ -16,6 +16,10 @@ class Worker(Actor):
         match message:
             case "pid":
                 return os.getpid()
+            case "owe":
+                self.owed = self.defer_reply()
+            case "pay":
+                self.owed.set("paid")
             case ("sleep", seconds):
                 gevent.sleep(seconds)
             case ("hold the hub", seconds):

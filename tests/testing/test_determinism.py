@@ -319,3 +319,25 @@ def test_every_delivery_has_a_cause_that_came_before(seed: int) -> None:
             assert event.cause > 0
             assert cause.kind in ("sent", "arrived", "timer")
             assert cause.detail == event.detail
+
+
+def test_what_is_put_into_an_inbox_is_sent_like_what_is_told() -> None:
+    class Putter(Actor):
+        def receive(self, message: Any) -> None:
+            if message == "go on":
+                self.inbox.put("to myself")
+
+    def main(sim: Simulation) -> None:
+        ref = sim.system("a").spawn(Putter, name="putter", inbox=Inbox(maxsize=10))
+        ref.inbox.put("go on")
+        ref.inbox.put_nowait("more")
+        gevent.sleep(1)
+
+    simulation = Simulation(1)
+    simulation.run(main)
+    events = list(simulation.log)
+    sent = {event.number: event for event in events if event.kind == "sent"}
+    delivered = [event for event in events if event.kind == "delivered"]
+    assert [event.detail for event in delivered] == ["'go on'", "'more'", "'to myself'"]
+    assert [sent[event.cause].detail for event in delivered] == [e.detail for e in delivered]
+    assert [sent[event.cause].actor for event in delivered] == ["", "", "/putter"]

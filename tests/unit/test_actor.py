@@ -8,6 +8,7 @@ from typing import Any
 import gevent
 import pytest
 from gevent.event import Event
+from structlog.testing import capture_logs
 
 from actorkit import (
     Actor,
@@ -504,6 +505,44 @@ def test_the_failure_of_a_task_is_the_failure_of_its_actor(system: ActorSystem) 
     assert isinstance(ref.exception, RuntimeError)
 
 
+def test_the_failure_of_a_task_is_logged_once_and_printed_nowhere_else(
+    system: ActorSystem, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("in task")
+
+    tasks: list[Any] = []
+    ref = system.spawn(Obedient, restart="temporary")
+    with capture_logs() as logs:
+        ref.ask(lambda actor: tasks.append(actor.task(fail)))
+        ref.join(timeout=2)
+    assert [entry["event"] for entry in logs] == ["actor failed"]
+    assert capfd.readouterr().err == ""
+
+
+def test_a_failed_task_says_so_in_the_words_of_a_greenlet(system: ActorSystem) -> None:
+    def fail() -> None:
+        raise RuntimeError("in task")
+
+    tasks: list[Any] = []
+    heard: list[Any] = []
+
+    def begin(actor: Any) -> None:
+        tasks.append(actor.task(fail))
+        tasks[0].link_exception(heard.append)
+        tasks[0].link_value(heard.clear)
+
+    system.spawn(Obedient, restart="temporary").ask(begin)
+    with pytest.raises(RuntimeError, match="in task"):
+        tasks[0].get(timeout=2)
+    with pytest.raises(RuntimeError, match="in task"):
+        gevent.joinall(tasks, raise_error=True)
+    gevent.sleep(0)
+    assert heard == tasks
+    assert (tasks[0].ready(), tasks[0].successful(), tasks[0].value) == (True, False, None)
+    assert isinstance(tasks[0].exception, RuntimeError)
+
+
 def test_a_task_that_ends_well_changes_nothing(system: ActorSystem) -> None:
     collector = system.spawn(Collector)
     system.spawn(Obedient).ask(lambda actor: actor.task(collector.tell, "done"))
@@ -570,6 +609,27 @@ def test_a_process_answers_with_defer_reply(system: ActorSystem) -> None:
     ref.stop()
     ref.join(timeout=2)
     assert ref.ready()
+
+
+def test_a_process_that_waits_elsewhere_is_killed_after_its_shutdown_time(
+    system: ActorSystem,
+) -> None:
+    class Deaf(Actor):
+        def run(self) -> None:
+            try:
+                Event().wait()
+            finally:
+                LOG.append("thrown out")
+
+        def on_stop(self, reason: Reason) -> None:
+            LOG.append(reason)
+
+    ref = system.spawn(Deaf, shutdown=0.05)
+    settle()
+    ref.stop()
+    ref.join(timeout=20)
+    assert ref.ready()
+    assert LOG == ["thrown out", Reason.KILLED]
 
 
 def test_receive_may_take_more_messages_from_its_inbox(system: ActorSystem) -> None:

@@ -10,10 +10,12 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Ping, Request, TextMessage
@@ -105,6 +107,14 @@ class Server:
         self.port = int(self.url.rpartition(":")[2])
         self.telnet_port = int(told["telnet"].rpartition(" ")[2])
         self.address = told.get("node", "")
+        # What it logs comes here too. Unread, it would fill the pipe, and the next line would stop
+        # the whole chat, deaf to SIGTERM as to everything else.
+        threading.Thread(target=_read_to_the_end, args=(process.stdout,), daemon=True).start()
+
+
+def _read_to_the_end(stream: IO[str]) -> None:
+    with stream:
+        deque(stream, maxlen=0)
 
 
 @contextmanager
@@ -126,6 +136,4 @@ def chat_server(*options: str, port: int = 0) -> Iterator[Server]:
             process.wait(30)
         finally:
             process.kill()
-            assert process.stdout is not None
-            process.stdout.close()
             process.wait()

@@ -25,7 +25,7 @@ from examples.chat.messages import RoomLost, RoomOpened, Said, group
 from examples.chat.rooms import Rooms
 from examples.chat.users import NextEvents, User, Users
 
-from .chat_clients import ROOT, Closed, WebSocket
+from .chat_clients import ROOT, Closed, WebSocket, chat_server
 
 #: Seconds that a client of these tests waits for anything.
 PATIENCE = 30
@@ -333,6 +333,17 @@ def test_nonsense_is_answered_and_the_connection_goes_on(chat: Chat, sent: str, 
     assert anna.ask(op="say", text="still here")["ok"]
 
 
+def test_who_says_hello_to_a_chat_that_ends_is_hung_up_on_quietly(
+    chat: Chat, capfd: pytest.CaptureFixture[str]
+) -> None:
+    late = chat.websocket()
+    chat.entrance.users.stop()
+    chat.entrance.users.join(PATIENCE)
+    with pytest.raises(Closed):
+        late.ask(op="hello", name="anna")
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_a_message_beyond_the_limit_ends_its_websocket_alone(chat: Chat) -> None:
     anna, big = chat.websocket("anna"), chat.websocket("big")
     big.send("x" * (protocol.MAX_OPERATION + 1))
@@ -434,6 +445,18 @@ def test_a_user_whose_room_is_moving_is_told_and_asked_to_wait(system: ActorSyst
         user.proxy().say("hello?")
     with pytest.raises(AskTimeout):
         user.ask(NextEvents(1, 2**40), timeout=0.01)
+
+
+def test_a_chat_that_has_logged_much_still_serves_and_ends_in_order(tmp_path: Path) -> None:
+    address = f"ipc://{tmp_path}/node"
+    with chat_server("--history", ":memory:", "--listen", address) as server:
+        for number in range(100):  # each is two lines in the log, of all its name
+            with ActorSystem(f"visitor-{number}-{'x' * 400}") as visitor:
+                visitor.connect(address, timeout=PATIENCE)
+        client = WebSocket(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE))
+        assert client.ask(op="hello", name="anna")["ok"]
+        client.sock.close()
+    assert server.process.returncode == 0
 
 
 def test_the_chat_says_how_it_is_started() -> None:
