@@ -389,6 +389,15 @@ class Actor:
                 " cannot be called from outside"
             )
 
+    @classmethod
+    def _method_names(cls) -> list[str]:
+        """The public methods, which `ref.proxy()` has."""
+        return [
+            name
+            for name in dir(cls)
+            if name[0] != "_" and not hasattr(Actor, name) and callable(getattr(cls, name))
+        ]
+
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"an actor cannot be pickled; send {type(self).__name__}'s self.ref")
 
