@@ -39,8 +39,8 @@ class Groups:
             raise ValueError(f"a group's name is a non-empty str, not {group!r}")
         joined = self._joined.get(ref)
         if joined is None:
-            joined = self._joined[ref] = {}
             ref.rawlink(self._ended)
+            joined = self._joined[ref] = {}
         if group not in joined:
             joined[group] = None
             self._members.setdefault(group, {})[ref] = None
