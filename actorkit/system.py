@@ -164,6 +164,8 @@ class ActorSystem:
         connected already get the association that they have.
         """
         self._dispatcher.check_thread()
+        if not isinstance(address, str):
+            raise TypeError(f"connect takes an address such as tcp://host:port, not {address!r}")
         if self.stopping:
             raise SystemStopped(f"cannot connect: {self.name!r} is shutting down")
         return self._get_network().connect(address, timeout)
