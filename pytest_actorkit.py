@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,9 +38,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "actor_failures(raises=BaseException): actors of this test may fail with this error, or one"
-        " of a tuple of errors, without failing the test.",
+        "actor_failures(*errors, raises=BaseException): actors of this test may fail with these"
+        " errors, or this one, or one of a tuple of errors, without failing the test.",
     )
+    told = config.getoption("--actorkit-seed")
+    if told is not None and not _is_seed(told) and not Path(told).is_file():
+        raise pytest.UsageError(
+            f"--actorkit-seed takes a whole number, or a file that explore() has written: {told!r}"
+        )
+
+
+def _is_seed(told: str) -> bool:
+    return told.removeprefix("-").isdecimal()
 
 
 @pytest.fixture
@@ -73,7 +83,7 @@ def simulation(request: pytest.FixtureRequest, _leaves_nothing: None) -> Simulat
     from actorkit.testing import Simulation
 
     told = request.config.getoption("--actorkit-seed") or "0"
-    made = Simulation(int(told) if told.lstrip("-").isdigit() else 0)
+    made = Simulation(int(told) if _is_seed(told) else 0)
     _of(request.node).append(made)
     return made
 
@@ -111,7 +121,9 @@ def _check_failures(item: pytest.Item, let_run: bool = False) -> None:
     from actorkit.testing.plugin import unexpected
 
     marker = item.get_closest_marker("actor_failures")
-    expected = () if marker is None else marker.kwargs.get("raises", BaseException)
+    expected: Any = ()
+    if marker is not None:
+        expected = marker.args or marker.kwargs.get("raises", BaseException)
     text = unexpected(_of(item), expected, let_run)
     if text:
         pytest.fail(text, pytrace=False)

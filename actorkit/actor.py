@@ -200,6 +200,7 @@ class Actor:
     def watch(self, ref: ActorRef[Any]) -> None:
         """Have a `Terminated(ref, reason, error)` sent here when `ref` ends (now, if it has)."""
         life = self._own_cell()._get_life()
+        _check_ref("watch", ref)
         if ref not in life.watching:
             life.watching[ref] = None
             ref._add_watcher(life)
@@ -207,6 +208,7 @@ class Actor:
     def unwatch(self, ref: ActorRef[Any]) -> None:
         """Take `watch` back; a `Terminated` that waits in the inbox is taken out."""
         life = self._own_cell()._get_life()
+        _check_ref("unwatch", ref)
         life.watching.pop(ref, None)
         ref._remove_watcher(life)
         life.front[:] = [m for m in life.front if getattr(m, "ref", None) != ref]
@@ -214,6 +216,7 @@ class Actor:
     def link(self, ref: ActorRef[Any]) -> None:
         """Die together: when one ends abnormally, the other fails with `LinkedActorDied`."""
         own = self._own_cell()
+        _check_ref("link", ref)
         if ref != own:
             own._get_life().links[ref] = None
             ref._add_link(own)
@@ -221,6 +224,7 @@ class Actor:
     def unlink(self, ref: ActorRef[Any]) -> None:
         """Take `link` back, on both sides."""
         own = self._own_cell()
+        _check_ref("unlink", ref)
         own._get_life().links.pop(ref, None)
         ref._remove_link(own)
 
@@ -389,6 +393,15 @@ class Actor:
                 " cannot be called from outside"
             )
 
+    @classmethod
+    def _method_names(cls) -> list[str]:
+        """The public methods, which `ref.proxy()` has."""
+        return [
+            name
+            for name in dir(cls)
+            if name[0] != "_" and not hasattr(Actor, name) and callable(getattr(cls, name))
+        ]
+
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"an actor cannot be pickled; send {type(self).__name__}'s self.ref")
 
@@ -450,6 +463,12 @@ class _Forwarded:
             self._envelope.answer(value)
         else:
             self._envelope.fail(error)
+
+
+def _check_ref(what: str, ref: Any) -> None:
+    if not isinstance(ref, ActorRef):
+        hint = "the actor's ref, not the actor" if isinstance(ref, Actor) else "an ActorRef"
+        raise TypeError(f"{what} takes {hint}: {ref!r}")
 
 
 def _new_weak_set() -> Any:

@@ -34,12 +34,13 @@ class Groups:
 
     def join(self, group: str, ref: ActorRef[Any]) -> None:
         """Make `ref` a member of `group`; joining twice is joining once."""
+        self._system._dispatcher.check_thread()
         if not isinstance(group, str) or not group:
             raise ValueError(f"a group's name is a non-empty str, not {group!r}")
         joined = self._joined.get(ref)
         if joined is None:
-            joined = self._joined[ref] = {}
             ref.rawlink(self._ended)
+            joined = self._joined[ref] = {}
         if group not in joined:
             joined[group] = None
             self._members.setdefault(group, {})[ref] = None
@@ -47,6 +48,7 @@ class Groups:
 
     def leave(self, group: str, ref: ActorRef[Any]) -> None:
         """End a membership that began at this node; nothing happens when there is none."""
+        self._system._dispatcher.check_thread()
         joined = self._joined.get(ref)
         if joined is None or group not in joined:
             return
@@ -62,6 +64,7 @@ class Groups:
 
     def members(self, group: str) -> list[ActorRef[Any]]:
         """The living members, first joined first, those of other nodes last; each once."""
+        self._system._dispatcher.check_thread()
         members = dict.fromkeys(self._members.get(group, ()))
         members.update(dict.fromkeys(ref for _, ref in self._elsewhere.get(group, ())))
         return [ref for ref in members if not ref.ready()]

@@ -221,6 +221,10 @@ class ActorRef(Generic[A]):
         """Raise AttributeError at the caller for a method that the actor cannot have."""
         raise NotImplementedError
 
+    def _callable_names(self) -> list[str]:
+        """The names of the actor's public methods, as far as they are known here."""
+        return []
+
     def _add_watcher(self, life: Life) -> None:
         raise NotImplementedError
 
@@ -282,6 +286,7 @@ class LocalRef(Cell, ActorRef[A]):
     def rawlink(self, callback: Callable[[ActorRef[Any]], Any]) -> None:
         if not callable(callback):
             raise TypeError(f"rawlink takes a callable, not {callback!r}")
+        self._dispatcher.check_thread()
         if self._state is STOPPED:
             self._dispatcher.loop.run_callback(callback, self)
         else:
@@ -311,6 +316,10 @@ class LocalRef(Cell, ActorRef[A]):
 
     def _check_callable(self, name: str) -> None:
         self._spec.cls._check_method(name)
+
+    def _callable_names(self) -> list[str]:
+        names: list[str] = self._spec.cls._method_names()
+        return names
 
     def _add_watcher(self, life: Life) -> None:
         if self._state is STOPPED:
@@ -362,6 +371,9 @@ class _Proxy:
 
         method.__name__ = method.__qualname__ = name
         return method
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._ref._callable_names()]
 
     def __repr__(self) -> str:
         return f"<proxy of {self._ref!r}>"

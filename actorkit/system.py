@@ -164,6 +164,8 @@ class ActorSystem:
         connected already get the association that they have.
         """
         self._dispatcher.check_thread()
+        if not isinstance(address, str):
+            raise TypeError(f"connect takes an address such as tcp://host:port, not {address!r}")
         if self.stopping:
             raise SystemStopped(f"cannot connect: {self.name!r} is shutting down")
         return self._get_network().connect(address, timeout)
@@ -374,7 +376,7 @@ def _spec(cls: type[Actor], restart: str, shutdown: float, inbox: Inbox | None) 
     if not isinstance(cls, type) or not issubclass(cls, Actor):
         hint = "the class, not an instance" if isinstance(cls, Actor) else "a subclass of Actor"
         raise TypeError(f"spawn takes {hint}: {cls!r}")
-    if cls.receive is Actor.receive and cls.run is Actor.run and not _has_methods(cls):
+    if cls.receive is Actor.receive and cls.run is Actor.run and not cls._method_names():
         raise TypeError(
             f"{cls.__name__} has neither receive(), nor run(), nor a public method: no message"
             " could reach it"
@@ -390,13 +392,6 @@ def _spec(cls: type[Actor], restart: str, shutdown: float, inbox: Inbox | None) 
         cls._specs.clear()
     cls._specs[restart, shutdown, inbox] = spec
     return spec
-
-
-def _has_methods(cls: type[Actor]) -> bool:
-    return any(
-        not name.startswith("_") and not hasattr(Actor, name) and callable(getattr(cls, name))
-        for name in dir(cls)
-    )
 
 
 def check_system_name(name: str) -> None:

@@ -107,9 +107,9 @@ class Reader:
         front, life.front = life.front, []
         try:
             while (message := life.take()) is not EMPTY:
+                self._passed_over.append(message)  # before `matches`, which may raise
                 if matches(message):
-                    return message
-                self._passed_over.append(message)
+                    return self._passed_over.pop()
         finally:
             life.front = front
         return EMPTY

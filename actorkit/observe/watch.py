@@ -190,8 +190,8 @@ class Messages:
     def __init__(self, inspection: Inspection, path: str) -> None:
         """Begin to look. Raises Refused and ActorNotFound."""
         self._inspection = inspection
-        self._path = path
-        self._after: int = inspection.ask("tap", path)
+        self._path = "/" + path.strip("/")
+        self._after: int = inspection.ask("tap", self._path)
         self._held: set[int] = set()
         #: Why no more come, once that is so.
         self.ended = ""

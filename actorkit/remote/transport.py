@@ -218,8 +218,8 @@ class DealerWire:
                 self._connect_next()
             else:
                 self._resolving = gevent.spawn(self._resolve)
-        except OSError:
-            self.close()
+        except BaseException:
+            self.close()  # a watcher of a descriptor that is gone would abort the process
             raise
 
     def send(self, frames: list[Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gevent
-from gevent.monkey import get_original
+from gevent.monkey import get_original, is_module_patched
 
 from .errors import SimulationEscape
 
@@ -38,6 +39,13 @@ _THREADS = (
     "real threads do not exist in a simulation: use an actor or gevent.spawn, and call what"
     " offload() would run directly"
 )
+_WAITS = (
+    "nobody could wake this: real threads do not exist in a simulation; use gevent.event.Event,"
+    " gevent.queue.Queue, gevent.lock or an actor"
+)
+_SIGNALS = (
+    "real signals do not exist in a simulation: call what the handler would, or sim.crash(name)"
+)
 _REFUSED = {
     "socket.__new__": _SOCKETS,
     "socket.getaddrinfo": _SOCKETS,
@@ -49,7 +57,7 @@ _REFUSED = {
     "os.spawn": _PROCESSES,
     "os.system": _PROCESSES,
     "os.exec": _PROCESSES,
-    "os.kill": "real signals do not exist in a simulation: use sim.crash(name), or stop the actor",
+    "os.kill": _SIGNALS,
 }
 
 #: Modules that only stamp what they write; they get real time where others are refused.
@@ -130,6 +138,28 @@ def _virtual_clock(name: str, read: Callable[[float], Any]) -> Callable[[Any], A
     return make
 
 
+def _clock_face(name: str, most: int, stamp: Callable[[float], Any]) -> Callable[[Any], Any]:
+    """A function of `time` that shows the present unless it has the last of `most` arguments."""
+
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        def show(*args: Any) -> Any:
+            world = _worlds.get(get_ident())
+            if world is None or (len(args) == most and args[-1] is not None):
+                return original(*args)
+            if world.patch_time:
+                return original(*args[: most - 1], stamp(EPOCH + world.clock()))
+            if _caller() in _STAMPERS:
+                return original(*args)
+            raise SimulationEscape(
+                f"time.{name}() without a time is real: give it sim.time(), or"
+                " Simulation(..., patch_time=True)"
+            )
+
+        return show
+
+    return make
+
+
 def _drawn(method: str, shown: str) -> Callable[[Any], Any]:
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         def draw(*args: Any, **kwargs: Any) -> Any:
@@ -148,13 +178,21 @@ def _drawn(method: str, shown: str) -> Callable[[Any], Any]:
     return make
 
 
-def _no_thread(original: Callable[..., Any]) -> Callable[..., Any]:
-    def start(*args: Any, **kwargs: Any) -> Any:
-        if get_ident() in _worlds:
-            raise SimulationEscape(_THREADS)
-        return original(*args, **kwargs)
+def _refused(text: str) -> Callable[[Any], Any]:
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        def refuse(*args: Any, **kwargs: Any) -> Any:
+            if get_ident() in _worlds:
+                raise SimulationEscape(text)
+            return original(*args, **kwargs)
 
-    return start
+        return refuse
+
+    return make
+
+
+def _wait(original: Callable[..., Any]) -> Callable[..., Any]:
+    # Where gevent has patched `threading` its locks are gevent's, and follow virtual time.
+    return original if is_module_patched("threading") else _refused(_WAITS)(original)
 
 
 def _sleep(original: Callable[[float], None]) -> Callable[[float], None]:
@@ -184,18 +222,35 @@ _CLOCKS: dict[str, Callable[[float], Any]] = {
     "perf_counter_ns": lambda now: int(now * 1e9),
 }
 
+_local_time = time.localtime
+_FACES: dict[str, tuple[int, Callable[[float], Any]]] = {
+    "localtime": (1, lambda now: now),
+    "gmtime": (1, lambda now: now),
+    "ctime": (1, lambda now: now),
+    "asctime": (1, _local_time),
+    "strftime": (2, _local_time),
+}
+
 _REPLACED: list[tuple[Any, str, Callable[[Any], Any]]] = [
     *((time, name, _virtual_clock(name, read)) for name, read in _CLOCKS.items()),
+    *((time, name, _clock_face(name, *face)) for name, face in _FACES.items()),
     *(
         (random, name, _drawn(name, f"random.{name}"))
         for name, value in vars(random).items()
         if getattr(value, "__self__", None) is random._inst
     ),
     (os, "urandom", _drawn("randbytes", "os.urandom")),
+    (random, "_urandom", _drawn("randbytes", "os.urandom")),  # what SystemRandom and secrets use
     (time, "sleep", _sleep),
     *(
-        (threading, name, _no_thread)
+        (threading, name, _refused(_THREADS))
         for name in ("_start_new_thread", "_start_joinable_thread")
         if hasattr(threading, name)
+    ),
+    (threading.Condition, "wait", _wait),  # of Event, Semaphore, Barrier and queue.Queue too
+    *(
+        (signal, name, _refused(_SIGNALS))
+        for name in ("signal", "alarm", "setitimer", "raise_signal")
+        if hasattr(signal, name)
     ),
 ]

@@ -221,13 +221,20 @@ def _name_of(test: Any) -> str:
 
 
 def _decorate(test: F, **options: Any) -> F:
-    """The pytest function that explores `test`, whose first parameter is the simulation."""
+    """The pytest function that explores `test`, whose first parameter is the simulation.
+
+    In a class of tests it is the second one, after `self`.
+    """
     signature = inspect.signature(test)
-    _, *others = signature.parameters.values()
+    names = list(signature.parameters)
+    own, names = (names[:1], names[1:]) if names[:1] == ["self"] else ([], names)
+    if not names:
+        raise TypeError(f"{test.__qualname__} takes no parameter: the first is the simulation")
+    others = [signature.parameters[name] for name in own + names[1:]]
 
     @functools.wraps(test)
-    def explored(**fixtures: Any) -> None:
-        bound = functools.wraps(test)(lambda sim: test(sim, **fixtures))
+    def explored(*instance: Any, **fixtures: Any) -> None:
+        bound = functools.wraps(test)(lambda sim: test(*instance, sim, **fixtures))
         if command_line is None or not _replay_as_told(bound, command_line, **options):
             explore(bound, **options)
 

@@ -53,9 +53,12 @@ class Network:
 
     # -- faults ---------------------------------------------------------------------------------
 
-    def partition(self, *groups: Iterable[Any]) -> None:
-        """Cut every connection between nodes of different groups; one group is cut off from all."""
-        named = [frozenset(map(_name, group)) for group in groups]
+    def partition(self, *groups: Any) -> None:
+        """Cut every connection between nodes of different groups; one group is cut off from all.
+
+        A group is a set of nodes, or one node.
+        """
+        named = [_group(group) for group in groups]
         if not named or sum(map(len, named)) != len(frozenset().union(*named)):
             raise ValueError("partition takes one or more sets of nodes that have none in common")
         self._partitions.append(named)
@@ -64,8 +67,8 @@ class Network:
 
     def cut(self, source: Any, target: Any) -> None:
         """Cut the way from `source` to `target`, and not the way back."""
-        self._cuts.add((_name(source), _name(target)))
-        self._note(f"cut {_name(source)} -> {_name(target)}")
+        self._cuts.add((name_of(source), name_of(target)))
+        self._note(f"cut {name_of(source)} -> {name_of(target)}")
         self._look_at_cuts()
 
     def heal(self) -> None:
@@ -77,7 +80,7 @@ class Network:
 
     def disconnect(self, one: Any, other: Any) -> None:
         """Break the connections between two nodes, as if a router between them had restarted."""
-        pair = {_name(one), _name(other)}
+        pair = {name_of(one), name_of(other)}
         self._note(f"disconnect {' - '.join(sorted(pair))}")
         for connection in list(self._connections):
             if connection.nodes() == pair:
@@ -87,8 +90,8 @@ class Network:
         """Let everything to and from a node take `seconds` more; 0 ends it."""
         if not seconds >= 0:
             raise ValueError(f"seconds must be >= 0, not {seconds!r}")
-        self._slow[_name(node)] = seconds
-        self._note(f"slow {_name(node)} by {seconds} s")
+        self._slow[name_of(node)] = seconds
+        self._note(f"slow {name_of(node)} by {seconds} s")
 
     def is_cut(self, source: str, target: str) -> bool:
         """Whether nothing gets from one node to another now."""
@@ -172,11 +175,17 @@ class Network:
         self._simulation.note("fault", text)
 
 
-def _name(node: Any) -> str:
+def name_of(node: Any) -> str:
+    """The name of a node that is given by its name or as its system."""
     name = getattr(node, "name", node)
     if not isinstance(name, str):
         raise TypeError(f"a node is its name or its system, not {node!r}")
     return name
+
+
+def _group(nodes: Any) -> frozenset[str]:
+    alone = isinstance(nodes, str) or not isinstance(nodes, Iterable)
+    return frozenset(map(name_of, (nodes,) if alone else nodes))
 
 
 class SimulatedTransport:

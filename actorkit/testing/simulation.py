@@ -29,7 +29,7 @@ from .escape import World, closed_world
 from .eventlog import EventLog, describe
 from .failures import Failures
 from .loop import Node, VirtualHub, VirtualLoop, touch
-from .network import Network
+from .network import Network, name_of
 from .reduction import WRITE
 from .system import LOGGED, SimulatedSystem
 
@@ -291,12 +291,13 @@ class Simulation:
             boot(system)
         return system
 
-    def crash(self, name: str) -> None:
-        """Cut the power of node `name`: nothing of it runs any more, no `on_stop`, no `finally`.
+    def crash(self, node: str | SimulatedSystem) -> None:
+        """Cut the power of a node: nothing of it runs any more, no `on_stop`, no `finally`.
 
-        What its disk has not synced is lost. Others learn of it as they would of a real one: by
-        silence.
+        It is named, or given as its system, as in all that follows. What its disk has not synced is
+        lost. Others learn of it as they would of a real one: by silence.
         """
+        name = name_of(node)
         if name not in self.systems:
             raise SimulationError(f"no node {name!r} is running")
         del self._systems[name]
@@ -307,8 +308,9 @@ class Simulation:
         self._loop.has_crashes = True
         self.network.node_crashed(name)
 
-    def restart(self, name: str) -> SimulatedSystem:
-        """Start the node `name` anew, crashing it first if it runs; only its disk remains."""
+    def restart(self, node: str | SimulatedSystem) -> SimulatedSystem:
+        """Start a node anew, crashing it first if it runs; only its disk remains."""
+        name = name_of(node)
         if name not in self._made:
             raise SimulationError(
                 f"there has been no node {name!r}; sim.system({name!r}) makes one"
@@ -319,18 +321,20 @@ class Simulation:
         self.network.node_restarted(name)
         return self._made[name]()
 
-    def disk(self, name: str) -> Disk:
-        """The disk of node `name`; it outlives the node's crashes."""
+    def disk(self, node: str | SimulatedSystem) -> Disk:
+        """The disk of a node; it outlives the node's crashes."""
+        name = name_of(node)
         disk = self._disks.get(name)
         if disk is None:
             disk = self._disks[name] = Disk(name)
         return disk
 
-    def skew(self, name: str, offset: float = 0.0, rate: float = 1.0) -> None:
-        """Set the clock of node `name` `offset` seconds off, and let it run `rate` times as fast.
+    def skew(self, node: str | SimulatedSystem, offset: float = 0.0, rate: float = 1.0) -> None:
+        """Set the clock of a node `offset` seconds off, and let it run `rate` times as fast.
 
         Its actors' timers and timeouts go by it. A restart keeps it.
         """
+        name = name_of(node)
         if not rate > 0:
             raise ValueError(f"a clock's rate is above 0, not {rate!r}")
         self.touch_all()

@@ -85,6 +85,7 @@ def test_trace_tells_messages_and_ends_after_their_number(town: Town) -> None:
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert [entry["message"] for entry in told] == ["('work', 'on a <b>message</b>')"] * 3
     assert {entry["how"] for entry in told} == {"timer"}
+    assert actorkit("trace", address, "worker", "-n", "1").stdout.count("\n") == 1
     lines = actorkit("trace", f"{address}/worker", "-n", "2").stdout.splitlines()
     assert len(lines) == 2
     assert "('work', 'on a <b>message</b>')  -> ok" in lines[0]

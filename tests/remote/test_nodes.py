@@ -372,6 +372,16 @@ def test_a_node_that_is_not_there_is_unreachable() -> None:
             system.connect("tcp://127.0.0.1:1", timeout=-1)
 
 
+@pytest.mark.parametrize("address", ["nonsense", "tcp://[::1:7001", "tcp://host:port"])
+def test_an_address_that_is_none_says_what_one_is_and_leaves_the_loop_whole(address: str) -> None:
+    with ActorSystem("lonely") as system, ActorSystem("other", listen=LOOPBACK) as other:
+        with pytest.raises(NodeUnreachable, match="an address is tcp://host:port"):
+            system.connect(address, timeout=0.1)
+        with pytest.raises(TypeError, match="connect takes an address"):
+            system.connect(7001)  # type: ignore[arg-type]
+        assert system.connect(other.address).name == "other"
+
+
 def test_a_node_that_starts_late_is_waited_for() -> None:
     with ActorSystem("early") as early, ActorSystem("probe", listen=LOOPBACK) as probe:
         address = probe.address

@@ -145,6 +145,23 @@ def test_a_partition_of_one_set_cuts_it_off_from_all_others() -> None:
     assert Simulation().run(main) == ["bc"]
 
 
+def test_a_node_is_its_name_or_its_system_alone_or_in_a_set() -> None:
+    def main(sim: Simulation) -> None:
+        alpha, beta = sim.system("alpha"), sim.system("beta")
+        sim.network.partition("alpha", beta)
+        assert sim.network.is_cut("alpha", "beta")
+        sim.network.heal()
+        sim.skew(beta, offset=5)
+        sim.disk(beta)["kept"] = 1
+        sim.disk("beta").sync()
+        sim.crash(beta)
+        sim.restart(beta)
+        sim.restart(alpha)
+        assert sim.disk("beta") == {"kept": 1}
+
+    Simulation().run(main)
+
+
 def test_a_one_way_cut_lets_the_other_way_through() -> None:
     def main(sim: Simulation) -> tuple[list[Any], list[Any]]:
         for name in "ab":

@@ -187,6 +187,12 @@ def test_three(sim, tmp_path):
 @explore(seeds=5)
 def test_parameters(sim, number):
     assert number
+
+class TestTogether:
+    @explore(seeds=5)
+    def test_method(self, sim, tmp_path):
+        assert isinstance(self, TestTogether) and tmp_path.exists()
+        assert sim.time() == 0
 """
     )
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-k", "three")
@@ -202,6 +208,7 @@ def test_parameters(sim, number):
     pytester.runpytest_inprocess("-p", "no:cacheprovider", "-k", "parameters").assert_outcomes(
         passed=2
     )
+    pytester.runpytest_inprocess("-p", "no:cacheprovider", "-k", "method").assert_outcomes(passed=1)
 
 
 # -- claims ----------------------------------------------------------------------------------------

@@ -53,6 +53,15 @@ def test_seed(simulation):
     ).assert_outcomes(passed=1)
 
 
+@pytest.mark.parametrize("told", ["seven", "0x7", "1.5", ""])
+def test_a_seed_that_is_neither_a_number_nor_a_file_is_refused(
+    pytester: pytest.Pytester, told: str
+) -> None:
+    result = pytester.runpytest_inprocess(f"--actorkit-seed={told}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--actorkit-seed takes a whole number, or a file*"])
+
+
 def test_an_actor_that_fails_unexpectedly_fails_the_test(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
@@ -103,13 +112,17 @@ def test_by_the_mark(actor_system):
 def test_by_a_mark_for_all(actor_system):
     actor_system.spawn(Fragile).tell("oh")
 
+@pytest.mark.actor_failures(ValueError, OSError)
+def test_by_a_mark_for_others_in_a_row(actor_system):
+    actor_system.spawn(Fragile).tell("oh")
+
 @pytest.mark.actor_failures(raises=(ValueError, OSError))
 def test_by_a_mark_for_others(actor_system):
     actor_system.spawn(Fragile).tell("oh")
 """,
         "--strict-markers",
     )
-    result.assert_outcomes(passed=3, failed=1)
+    result.assert_outcomes(passed=3, failed=2)
 
 
 def test_a_failure_during_the_shutdown_is_told_too(pytester: pytest.Pytester) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import queue
 import random
+import secrets
 import signal
 import subprocess
 import threading
@@ -506,10 +508,20 @@ ESCAPES: dict[str, tuple[Callable[[], Any], str]] = {
     "a thread": (threading.Thread(target=print).start, "gevent.spawn"),
     "a process": (lambda: subprocess.Popen(["true"]), "sim.system"),
     "gevent's process": (lambda: gevent.subprocess.Popen(["true"]), "sim.system"),
-    "a signal": (lambda: gevent.signal_handler(10, print), "sim.crash"),
+    "gevent's signal": (lambda: gevent.signal_handler(10, print), "sim.crash"),
+    "a signal": (lambda: signal.signal(10, print), "sim.crash"),
+    "an alarm": (lambda: signal.alarm(1000), "sim.crash"),
+    "an interval": (lambda: signal.setitimer(signal.ITIMER_REAL, 1000), "sim.crash"),
+    "a signal to itself": (lambda: signal.raise_signal(0), "sim.crash"),
+    "a wait for a thread": (lambda: threading.Event().wait(0.01), "gevent.event"),
+    "a queue of threads": (lambda: queue.Queue().get(timeout=0.01), "gevent.queue"),
     "a real sleep": (lambda: time.sleep(0), "gevent.sleep"),
     "time.time": (lambda: time.time(), "sim.time"),
     "time.monotonic": (lambda: time.monotonic(), "sim.time"),
+    "time.localtime": (lambda: time.localtime(), "sim.time"),
+    "time.strftime": (lambda: time.strftime("%Y"), "sim.time"),
+    "secrets": (lambda: secrets.token_hex(), "sim.random"),
+    "random.SystemRandom": (lambda: random.SystemRandom().random(), "sim.random"),
     "random": (lambda: random.random(), "sim.random"),
     "random.shuffle": (lambda: random.shuffle([1, 2]), "sim.random"),
     "the thread pool": (lambda: gevent.get_hub().threadpool, "thread pool"),

@@ -252,3 +252,48 @@ def test_shutdown_inside_an_actor_with_a_timeout_kills_what_is_left() -> None:
     with gevent.Timeout(5):
         system.wait()
     assert blocked.ready()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda actor, what: actor.watch(what),
+        lambda actor, what: actor.unwatch(what),
+        lambda actor, what: actor.link(what),
+        lambda actor, what: actor.unlink(what),
+    ],
+)
+def test_what_is_no_reference_is_refused_and_the_actor_still_ends(
+    system: ActorSystem, use: Any
+) -> None:
+    class Confused(Actor):
+        def receive(self, message: Any) -> list[str]:
+            said = []
+            for what in (self, "/path"):
+                with pytest.raises(TypeError) as refused:
+                    use(self, what)
+                said.append(str(refused.value))
+            return said
+
+    confused = system.spawn(Confused)
+    for_itself, for_a_path = confused.ask("go")
+    assert "the actor's ref, not the actor" in for_itself
+    assert "an ActorRef: '/path'" in for_a_path
+    confused.stop()
+    confused.join(5)
+    assert confused.successful()
+
+
+@pytest.mark.parametrize("inbox", [Inbox(), Inbox(maxsize=10), Inbox(priority=abs)])
+def test_a_match_that_raises_loses_no_message(system: ActorSystem, inbox: Inbox) -> None:
+    class Picky(Actor):
+        def run(self) -> list[int]:
+            with pytest.raises(ZeroDivisionError):
+                self.inbox.get(match=lambda number: number / 0 if number == 2 else False)
+            return [self.inbox.get(timeout=5) for _ in range(3)]
+
+    picky = system.spawn(Picky, inbox=inbox)
+    for number in (1, 2, 3):
+        picky.tell(number)
+    picky.join(5)
+    assert picky.value == [1, 2, 3]

@@ -179,6 +179,12 @@ def test_a_proxy_calls_public_methods(system: ActorSystem) -> None:
     assert account.call("deposit", 0) == 31
 
 
+def test_a_proxy_shows_its_methods_to_who_explores_it(system: ActorSystem) -> None:
+    proxy = system.spawn(Account).proxy()
+    assert {"deposit", "slow"} <= set(dir(proxy))
+    assert not {"receive", "stop", "_secret", "limit"} & set(dir(proxy))
+
+
 @pytest.mark.parametrize("name", ["_secret", "receive", "on_stop", "limit", "nothing", "stop"])
 def test_hooks_and_private_names_are_not_callable(system: ActorSystem, name: str) -> None:
     account = system.spawn(Account)
