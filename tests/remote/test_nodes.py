@@ -43,6 +43,7 @@ from actorkit import (
 )
 from actorkit.remote import door
 from actorkit.remote import node as node_module
+from actorkit.remote import transport as transport_module
 from tests.actors import Collector, Echo, Obedient
 
 pytestmark = pytest.mark.timeout(60)
@@ -369,6 +370,14 @@ def test_a_node_that_is_not_there_is_unreachable() -> None:
             system.connect("tcp://127.0.0.1:1", timeout=0.2)
         with pytest.raises(ValueError, match="timeout"):
             system.connect("tcp://127.0.0.1:1", timeout=-1)
+
+
+def test_a_shutdown_does_not_wait_for_a_node_that_never_spoke(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport_module, "LINGER_MS", 600_000)
+    with ActorSystem("lonely") as system, pytest.raises(NodeUnreachable):
+        system.connect("tcp://127.0.0.1:1", timeout=0.1)
 
 
 def test_a_node_that_starts_late_is_waited_for() -> None:
