@@ -18,6 +18,7 @@ from actorkit.testing import (
     Recorded,
     Simulation,
     SimulationError,
+    exploration,
     explore,
     first_difference,
     replay,
@@ -36,11 +37,14 @@ from .planted import NAMES, load
 # -- planted mistakes ------------------------------------------------------------------------------
 
 #: Seeds for the twin: fewer where a run is a cluster's.
-TWIN_SEEDS = {"raft": 20, "two_leaders": 20}
+TWIN_SEEDS = {"raft": 10, "two_leaders": 20}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_planted_mistake_is_found_and_its_repaired_twin_holds(name: str) -> None:
+def test_a_planted_mistake_is_found_and_its_repaired_twin_holds(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exploration, "MIN_TRIES", 20)  # a run of Raft is long
     module = load(name)
     failures = getattr(module, "failures", ())
     found = search(module.broken, 1000, failures=failures, record=False).failure
