@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from tests.faults.books import Books
@@ -11,7 +13,7 @@ pytestmark = pytest.mark.timeout(300)
 
 #: Where a node must be taken for dead it is sooner; where it must not, as late as by default.
 SOON_LOST = {"transport.HEARTBEAT_MS": 500, "transport.HEARTBEAT_TIMEOUT_MS": 2_500}
-LIMITS = {
+LIMITS: dict[str, Mapping[str, float]] = {
     **dict.fromkeys(("cut_long", "cut_one_way", "fork", "pause_long", "vanish"), SOON_LOST),
     "silent_connections": {"door.HELLO_TIME": 2.0},
 }
