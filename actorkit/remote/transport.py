@@ -132,14 +132,14 @@ class _Drained:
         self._watcher.stop()
         self._again.stop()
 
-    def close(self) -> None:
+    def close(self, linger: int) -> None:
         if not self.closed:
             self.closed = True
             self._watcher.stop()
             self._watcher.close()
             self._again.stop()
             self._again.close()
-            self.socket.close(LINGER_MS)
+            self.socket.close(linger)
 
 
 _all_drained: WeakSet[_Drained] = WeakSet()
@@ -189,6 +189,9 @@ class DealerWire:
         self._transport = transport
         self._on_lost = on_lost
         self._shaken = False
+        #: What is unsent at the end is of use to nobody before the other side has spoken, nor once
+        #: the connection is gone: no shutdown has to wait for it.
+        self._linger = 0
         #: Where the name in the address leads, and what is to be said once it is known.
         self._places: list[str] = []
         self._unsaid: list[list[Any]] | None = []
@@ -236,8 +239,8 @@ class DealerWire:
             self._resolving.kill(block=False)
         if not self._drained.closed:
             self._drained.socket.disable_monitor()
-            self._monitor.close()
-            self._drained.close()
+            self._monitor.close(0)
+            self._drained.close(self._linger)
 
     def _resolve(self) -> None:
         """Look the name up, in gevent's resolver: zmq would hold up every other connection."""
@@ -260,6 +263,7 @@ class DealerWire:
             self.send(frames)
 
     def _received(self, frames: list[Any]) -> None:
+        self._linger = LINGER_MS
         self._transport.on_message(self, [frame.buffer for frame in frames])
 
     def _monitored(self, frames: list[Any]) -> None:
@@ -280,6 +284,7 @@ class DealerWire:
 
     def _end(self, reason: str, refused: bool) -> None:
         if not self._drained.closed:
+            self._linger = 0
             self._on_lost(self, reason, refused)
 
 
@@ -394,7 +399,7 @@ class Transport:
             self._router.socket.disable_monitor()
         for drained in (self._monitor, self._router, self._zap):
             if drained is not None:
-                drained.close()
+                drained.close(LINGER_MS)
         for timer in self._planned:
             timer.stop()
             timer.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -62,11 +62,16 @@ FAULTS = {
 }
 
 
-def attempt(fault: Fault, runs: int, seed: int) -> tuple[Counter[str], list[str]]:
-    """Try a fault so many times with the same north and third; the sums, and what did not hold."""
+def attempt(
+    fault: Fault, runs: int, seed: int, limits: Mapping[str, float] | None = None
+) -> tuple[Counter[str], list[str]]:
+    """Try a fault so many times with the same north and third; the sums, and what did not hold.
+
+    `limits`: values for constants below `actorkit.remote`, as in `{"door.HELLO_TIME": 1.0}`.
+    """
     place = Hosts(3, seed) if fault.on_hosts else nullcontext()
     started = time.monotonic()
-    with place as hosts, Trial(seed, hosts, fault.stdout) as trial:
+    with place as hosts, Trial(seed, hosts, fault.stdout, limits) as trial:
         trial.meet()
         for _ in range(runs):
             before = trial.downs(trial.north)

@@ -45,7 +45,7 @@ def delay(trial: Trial) -> None:
     """packets take 20 to 350 ms"""
     slow = trial.random.uniform(0.02, 0.25)
     hosts(trial).trouble(NORTH, SOUTH, delay=slow, jitter=0.1 * trial.random.random(), loss=0)
-    time.sleep(2.0)
+    time.sleep(1.0)
     trial.meet()
     hosts(trial).heal()
 
@@ -53,7 +53,7 @@ def delay(trial: Trial) -> None:
 def loss(trial: Trial) -> None:
     """5 % of the packets are lost, the others reordered"""
     hosts(trial).trouble(NORTH, SOUTH, delay=0.005, jitter=0.02, loss=0.05)
-    time.sleep(4.0)
+    time.sleep(2.0)
     trial.meet()
     hosts(trial).heal()
 
@@ -63,7 +63,7 @@ def netem(trial: Trial) -> None:
     options = ("delay", "10ms", "10ms", "loss", "5%", "reorder", "75%", "50%")
     for place in (NORTH, SOUTH):
         hosts(trial)[place].netem(*options)
-    time.sleep(4.0)
+    time.sleep(2.0)
     trial.meet()
 
 

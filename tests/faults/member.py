@@ -5,7 +5,7 @@ every member that it is connected with it tells and asks numbers without end; wh
 entered into `Books`.
 
 python -m tests.faults.member '{"name": ..., "listen": ..., "seed": ..., "connect": {name: address},
-    "control": socket, "violations": file}'
+    "control": socket, "violations": file, "limits": {"module.CONSTANT": value}}'
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import socket
 import sys
 import time
 from collections import Counter
+from importlib import import_module
 from typing import Any
 
 import gevent
@@ -406,7 +407,11 @@ class Member:
 
 
 def main() -> None:
-    Member(**json.loads(sys.argv[1])).serve()
+    options = json.loads(sys.argv[1])
+    for name, value in options.pop("limits").items():
+        module, _, constant = name.partition(".")
+        setattr(import_module(f"actorkit.remote.{module}"), constant, value)
+    Member(**options).serve()
     os._exit(0)
 
 

@@ -109,9 +109,9 @@ def unacknowledging(trial: Trial) -> None:
         raw.shake_hands()
         talker = raw.lookup("/talker")
         raw.tell(talker, ("tell", raw.me(), MANY, SIZE))
-        time.sleep(1.0)
+        time.sleep(0.5)
         raw.tell(talker, ("ask", raw.me(), 0.5))
-        time.sleep(3.0)
+        time.sleep(1.5)
         trial.meet()
     if not until(lambda: trial.downs(trial.north, "mute") > before):
         trial.violation("north did not see that its peer hung up")
@@ -139,7 +139,7 @@ def greedy(trial: Trial) -> None:
 def flood(trial: Trial) -> None:
     """a peer floods while others are served"""
     served = trial.third.report()["received"]
-    trial.south.order("flood", 3.0)
+    trial.south.order("flood", 1.5)
     trial.meet()
     if trial.third.report()["received"] <= served:
         trial.violation("third got nothing while south flooded north")

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
@@ -103,11 +103,18 @@ class Trial:
     With `hosts` each node is on its own; else they share the loopback.
     """
 
-    def __init__(self, seed: int, hosts: Hosts | None = None, stdout: str = os.devnull) -> None:
+    def __init__(
+        self,
+        seed: int,
+        hosts: Hosts | None = None,
+        stdout: str = os.devnull,
+        limits: Mapping[str, float] | None = None,
+    ) -> None:
         self.random = random.Random(seed)
         self.hosts = hosts
         self.sums: Counter[str] = Counter()
         self._stdout = stdout
+        self._limits = dict(limits or {})
         self._ip = self.random.choice([4, 6])
         self._files = ExitStack()
         self._violations = self._files.enter_context(tempfile.TemporaryFile("a+"))  # noqa: SIM115
@@ -151,6 +158,7 @@ class Trial:
             name=name,
             listen=listen,
             seed=seed,
+            limits=self._limits,
             **options,
         )
         self._members.append(member)

@@ -108,7 +108,7 @@ def test_ping_pong_works_between_two_processes() -> None:
 
 def test_map_reduce_counts_right_though_a_process_is_killed() -> None:
     out = run(
-        "map_reduce.py", "--megabytes", "4", "--processes", "2", "--kill", "--check", timeout=120
+        "map_reduce.py", "--megabytes", "2", "--processes", "2", "--kill", "--check", timeout=120
     )
     assert "one process killed\n" in out
     assert out.endswith("the counts are the same\n")

@@ -8,11 +8,11 @@ import structlog
 from tests.soak import silence, soak
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_the_books_balance(seed: int) -> None:
     structlog.configure(processors=[silence])
     try:
-        books = soak(1.0, (50, 300, 1000)[seed % 3], seed)
+        books = soak(1.0, (50, 300, 1000)[seed], seed)
     finally:
         structlog.reset_defaults()
     ends = ("handled", "dead letters", "dropped", "refused", "queued")

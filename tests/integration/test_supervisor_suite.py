@@ -449,21 +449,23 @@ def test_on_child_failure_that_returns_nonsense_is_the_parents_failure(
 
 def test_a_judge_that_is_busy_decides_when_it_comes_to_it(system: ActorSystem) -> None:
     log, judge, child = court(system, lambda child, error: Directive.RESTART)
-    judge.tell(lambda actor: gevent.sleep(0.05))
+    gate = Event()
+    judge.tell(lambda actor: gate.wait())
     settle()
     child.tell("fail")
     settle()
     assert log.count(("child", "init")) == 1
+    gate.set()
     assert child.ask("alive") == "alive"
     assert log.count(("child", "init")) == 2
 
 
 def test_a_busy_parent_without_a_verdict_of_its_own_holds_nobody_up(system: ActorSystem) -> None:
     _, parent, (child,) = family(system, OneForOne(backoff=None), ("a", "transient"))
-    parent.tell(lambda actor: gevent.sleep(1))
+    parent.tell(lambda actor: gevent.sleep(60))
     settle()
     child.tell("fail")
-    assert child.ask("alive", timeout=0.5) == "alive"
+    assert child.ask("alive", timeout=20) == "alive"
     parent.kill()
 
 

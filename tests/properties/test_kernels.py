@@ -107,7 +107,7 @@ def metered() -> Iterator[tuple[Machine, Machine]]:
 
 @given(st.lists(steps, min_size=1, max_size=12))
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_both_kernels_do_the_same_in_the_same_order(
     machines: tuple[Machine, Machine], program: list[Any]
@@ -118,7 +118,7 @@ def test_both_kernels_do_the_same_in_the_same_order(
 
 @given(st.lists(steps, min_size=1, max_size=12))
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_both_kernels_do_the_same_while_every_message_is_timed(
     metered: tuple[Machine, Machine], program: list[Any]
@@ -129,7 +129,7 @@ def test_both_kernels_do_the_same_while_every_message_is_timed(
 
 @given(st.lists(steps, min_size=1, max_size=12))
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_the_same_happens_with_and_without_a_trace(
     traced_or_not: tuple[Machine, Machine], program: list[Any]

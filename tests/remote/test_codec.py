@@ -84,14 +84,14 @@ def alike(a: Any, b: Any) -> bool:
     return type(a) is type(b) and (a == b)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(values)
 def test_whatever_is_accepted_comes_back(value: Any) -> None:
     buffers: list[Any] = []
     assert alike(codec.unpack(codec.pack(value, buffers), buffers), value)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_decode_or_raise_codec_error(data: bytes) -> None:
     for decode in (codec.unpack, read):
@@ -99,7 +99,7 @@ def test_any_bytes_decode_or_raise_codec_error(data: bytes) -> None:
             decode(data)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(value=values, data=st.data())
 def test_mutated_bytes_decode_or_raise_codec_error(value: Any, data: st.DataObject) -> None:
     packed = bytearray(codec.pack(value))

@@ -27,6 +27,7 @@ from actorkit import (
     Refused,
     Terminated,
 )
+from actorkit.remote import transport
 from tests.actors import Collector, Echo, Obedient
 from tests.remote.clusters import KINDS, Claim, Cluster, until
 
@@ -318,7 +319,12 @@ def test_across_losses_nothing_comes_twice_or_out_of_order(
     hold(claim)
 
 
-def test_a_cut_that_lasts_is_a_lost_node(hold: Callable[[Claim], None]) -> None:
+def test_a_cut_that_lasts_is_a_lost_node(
+    hold: Callable[[Claim], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "HEARTBEAT_MS", 500)
+    monkeypatch.setattr(transport, "HEARTBEAT_TIMEOUT_MS", 2_000)
+
     def claim(cluster: Cluster) -> None:
         pair = Pair(cluster)
         far = pair.far("clerk")

@@ -128,7 +128,7 @@ class Links(RuleBasedStateMachine):
         settle()
 
 
-Links.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Links.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
 TestLinks = Links.TestCase
 
 

@@ -43,6 +43,7 @@ from actorkit import (
 )
 from actorkit.remote import door
 from actorkit.remote import node as node_module
+from actorkit.remote import transport as transport_module
 from actorkit.remote.security import split_address
 from tests.actors import Collector, Echo, Obedient
 
@@ -380,6 +381,14 @@ def test_an_address_that_is_none_says_what_one_is_and_leaves_the_loop_whole(addr
         with pytest.raises(TypeError, match="connect takes an address"):
             system.connect(7001)  # type: ignore[arg-type]
         assert system.connect(other.address).name == "other"
+
+
+def test_a_shutdown_does_not_wait_for_a_node_that_never_spoke(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport_module, "LINGER_MS", 600_000)
+    with ActorSystem("lonely") as system, pytest.raises(NodeUnreachable):
+        system.connect("tcp://127.0.0.1:1", timeout=0.1)
 
 
 def test_a_node_that_starts_late_is_waited_for() -> None:

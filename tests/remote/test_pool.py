@@ -418,7 +418,7 @@ def only_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str
         ("raise SystemExit(4)", r"SystemExit: 4 \(exit status 4\)"),
         ("os._exit(7)", "exit status 7"),
         ("os.kill(os.getpid(), 9)", "killed by signal 9"),
-        ("time.sleep(600)", r"not ready within 2 s \(killed by signal 9\)"),
+        ("time.sleep(600)", r"not ready within 1 s \(killed by signal 9\)"),
     ],
 )
 def test_a_process_that_does_not_start_is_an_error_with_the_reason(
@@ -430,7 +430,7 @@ def test_a_process_that_does_not_start_is_an_error_with_the_reason(
     said: str,
 ) -> None:
     if "sleep" in body:
-        monkeypatch.setattr(pool_module, "START_TIME", 2.0)
+        monkeypatch.setattr(pool_module, "START_TIME", 1.0)
     before = children()
     with pytest.raises(NodeUnreachable, match=f"pool-1 did not start: .*{said}"):
         NodePool(1, spawnable=[only_there(body)])
@@ -489,13 +489,16 @@ def test_a_system_does_not_look_for_a_pool_that_is_closed(system: ActorSystem) -
 
 
 @pytest.mark.parametrize("state", ["holds its hub", "is stopped"])
-def test_close_ends_a_process_that(state: str, system: ActorSystem) -> None:
+def test_close_ends_a_process_that(
+    state: str, system: ActorSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with NodePool(1, shutdown=0.1) as own:
         ref = system.spawn(Placed, on=own)
         pid = own.pids[0]
         assert ref.ask("where") == ("pool-1", pid)
         if state == "is stopped":
             os.kill(pid, signal.SIGSTOP)
+            monkeypatch.setattr(pool_module, "KILL_GRACE", 0.1)
         else:
             ref.tell("hold the hub for ever")
     assert not psutil.pid_exists(pid)

@@ -24,6 +24,7 @@ from actorkit import (
     generate_keys,
 )
 from actorkit.remote import node as node_module
+from actorkit.remote import transport as transport_module
 from tests.actors import Obedient
 from tests.remote.workers import Counter, Worker
 
@@ -62,21 +63,29 @@ def other() -> Iterator[Process]:
     process.end()
 
 
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[Process]:
+    """For the tests that leave it as it was."""
+    process = Process(name="lasting")
+    yield process
+    process.end()
+
+
 @pytest.fixture
 def system() -> Iterator[ActorSystem]:
     with structlog.testing.capture_logs(), ActorSystem("here") as system:
         yield system
 
 
-def test_actors_run_in_the_other_process(system: ActorSystem, other: Process) -> None:
-    node = system.connect(other.address)
+def test_actors_run_in_the_other_process(lasting: Process, system: ActorSystem) -> None:
+    node = system.connect(lasting.address)
     worker = system.spawn(Worker, on=node)
-    assert worker.ask("pid") == other.popen.pid
+    assert worker.ask("pid") == lasting.popen.pid
     assert [worker.ask(n) for n in range(100)] == list(range(100))
 
 
-def test_a_thousand_questions_at_once(system: ActorSystem, other: Process) -> None:
-    worker = system.spawn(Worker, on=other.address)
+def test_a_thousand_questions_at_once(lasting: Process, system: ActorSystem) -> None:
+    worker = system.spawn(Worker, on=lasting.address)
     answers = [worker.ask_nowait(number) for number in range(1000)]
     gevent.joinall(answers)
     assert [answer.value for answer in answers] == list(range(1000))
@@ -84,7 +93,7 @@ def test_a_thousand_questions_at_once(system: ActorSystem, other: Process) -> No
 
 @pytest.mark.parametrize("delay", [0.0, 0.01, 0.05, 0.2])
 def test_kill_9_is_a_visible_loss_and_no_question_hangs(
-    system: ActorSystem, other: Process, delay: float
+    other: Process, system: ActorSystem, delay: float
 ) -> None:
     downs: list[NodeDown] = []
     heard: list[Any] = []
@@ -110,6 +119,18 @@ def test_kill_9_is_a_visible_loss_and_no_question_hangs(
         system.connect(other.address, timeout=0.3)
 
 
+def test_a_shutdown_does_not_wait_for_a_node_that_is_lost(
+    other: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport_module, "LINGER_MS", 600_000)
+    with structlog.testing.capture_logs(), ActorSystem("here") as system:
+        worker = system.spawn(Worker, on=other.address)
+        assert worker.ask("pid") == other.popen.pid
+        other.popen.kill()
+        worker.join(timeout=20)
+        assert worker.ready()
+
+
 def test_a_restarted_node_is_another_incarnation(system: ActorSystem) -> None:
     first = Process()
     worker = system.spawn(Worker, on=first.address)
@@ -127,20 +148,24 @@ def test_a_restarted_node_is_another_incarnation(system: ActorSystem) -> None:
 
 
 def test_what_is_stopped_for_a_while_loses_and_reorders_nothing(
-    system: ActorSystem, other: Process
+    lasting: Process, system: ActorSystem
 ) -> None:
-    counter = system.spawn(Counter, on=other.address)
+    counter = system.spawn(Counter, on=lasting.address)
     for number in range(1, 501):
         counter.tell(number)
-    os.kill(other.popen.pid, signal.SIGSTOP)
+    os.kill(lasting.popen.pid, signal.SIGSTOP)
     for number in range(501, 1001):
         counter.tell(number)
     gevent.sleep(1.0)
-    os.kill(other.popen.pid, signal.SIGCONT)
+    os.kill(lasting.popen.pid, signal.SIGCONT)
     assert counter.ask("report", timeout=10) == (1000, 0)
 
 
-def test_what_is_stopped_for_too_long_is_lost(system: ActorSystem, other: Process) -> None:
+def test_what_is_stopped_for_too_long_is_lost(
+    other: Process, system: ActorSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport_module, "HEARTBEAT_MS", 500)
+    monkeypatch.setattr(transport_module, "HEARTBEAT_TIMEOUT_MS", 2_000)
     worker = system.spawn(Worker, on=other.address)
     pending = worker.ask_nowait(("sleep", 60), timeout=None)
     os.kill(other.popen.pid, signal.SIGSTOP)
@@ -150,26 +175,28 @@ def test_what_is_stopped_for_too_long_is_lost(system: ActorSystem, other: Proces
 
 
 def test_a_busy_node_is_not_taken_for_dead(
-    system: ActorSystem, other: Process, monkeypatch: pytest.MonkeyPatch
+    lasting: Process, system: ActorSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from actorkit import NodeUnresponsive
 
-    monkeypatch.setattr(node_module, "UNRESPONSIVE", 1.5)
+    monkeypatch.setattr(node_module, "UNRESPONSIVE", 1.0)
+    monkeypatch.setattr(node_module, "PING", 0.1)
+    monkeypatch.setattr(transport_module, "HEARTBEAT_TIMEOUT_MS", 2_000)
     seen: list[Any] = []
     system.events.subscribe(NodeUnresponsive | NodeDown, seen.append)
-    worker = system.spawn(Worker, on=other.address)
-    assert worker.ask(("hold the hub", 4), timeout=20) == ("hold the hub", 4)
+    worker = system.spawn(Worker, on=lasting.address)
+    assert worker.ask(("hold the hub", 3), timeout=20) == ("hold the hub", 3)
     assert [type(event) for event in seen] == [NodeUnresponsive]
 
 
-def test_a_flood_arrives_whole_and_in_order(system: ActorSystem, other: Process) -> None:
-    counter = system.spawn(Counter, on=other.address)
+def test_a_flood_arrives_whole_and_in_order(lasting: Process, system: ActorSystem) -> None:
+    counter = system.spawn(Counter, on=lasting.address)
     for number in range(1, 200_001):
         counter.tell(number)
     assert counter.ask("report", timeout=30) == (200_000, 0)
 
 
-def test_a_signal_ends_the_node_in_order(system: ActorSystem, other: Process) -> None:
+def test_a_signal_ends_the_node_in_order(other: Process, system: ActorSystem) -> None:
     downs: list[NodeDown] = []
     system.events.subscribe(NodeDown, downs.append)
     system.connect(other.address)
@@ -227,14 +254,14 @@ def test_the_command_line_says_what_is_wrong_in_one_line(
     assert done.stderr.count("\n") == 1
 
 
-def test_what_was_told_before_an_orderly_end_is_handled_by_a_busy_node(other: Process) -> None:
+def test_what_was_told_before_an_orderly_end_is_handled_by_a_busy_node(lasting: Process) -> None:
     with structlog.testing.capture_logs(), ActorSystem("watcher") as watcher:
         with ActorSystem("teller") as teller:
-            counter = teller.spawn(Counter, on=other.address, name="counter")
-            teller.spawn(Worker, on=other.address).tell(("hold the hub", 2))
+            counter = teller.spawn(Counter, on=lasting.address, name="counter")
+            teller.spawn(Worker, on=lasting.address).tell(("hold the hub", 1))
             for number in range(1, 20_001):
                 counter.tell(number)
-        seen = watcher.connect(other.address, timeout=20).lookup("/counter", timeout=20)
+        seen = watcher.connect(lasting.address, timeout=20).lookup("/counter", timeout=20)
         with gevent.Timeout(30):
             while seen.ask("report", timeout=20) != (20_000, 0):
                 gevent.sleep(0.05)

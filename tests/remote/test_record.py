@@ -213,7 +213,7 @@ records = st.lists(st.tuples(heads, anything | calls | st.tuples(st.integers(0, 
 
 
 @settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(records.map(lambda pairs: [item for pair in pairs for item in pair]), max_size=4))
 def test_any_records_are_taken_or_end_the_association_and_harm_nobody(

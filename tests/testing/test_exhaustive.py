@@ -182,7 +182,7 @@ def test_what_the_test_does_meanwhile_is_tried_in_every_order() -> None:
 # -- against a search that leaves out nothing ------------------------------------------------------
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(program=programs(4))
 def test_what_is_left_out_ends_like_something_that_is_not(program: Program) -> None:
     def main(sim: Simulation) -> str:

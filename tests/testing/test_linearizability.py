@@ -73,7 +73,7 @@ def histories(draw: st.DrawFn) -> History:
     return history
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(history=histories())
 def test_it_says_what_every_permutation_says(history: History) -> None:
     order = linearize(history, 0, register)

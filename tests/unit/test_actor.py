@@ -367,7 +367,7 @@ def test_timers_refuse_times_that_are_none(system: ActorSystem, seconds: float) 
 def test_idle_timeout_comes_when_nothing_else_does(system: ActorSystem) -> None:
     class Idle(Actor):
         def __init__(self) -> None:
-            self.idle_timeout(0.03)
+            self.idle_timeout(0.4)
 
         def receive(self, message: Any) -> None:
             LOG.append(message)
@@ -375,13 +375,16 @@ def test_idle_timeout_comes_when_nothing_else_does(system: ActorSystem) -> None:
                 self.idle_timeout(None)
 
     ref = system.spawn(Idle)
-    for _ in range(5):
-        gevent.sleep(0.015)
+    for _ in range(10):
+        gevent.sleep(0.05)
         ref.tell("busy")
-    assert LOG.count("busy") >= 4
-    assert IdleTimeout(0.03) not in LOG
-    gevent.sleep(0.1)
-    assert LOG.count(IdleTimeout(0.03)) == 1
+    assert LOG.count("busy") >= 9
+    assert IdleTimeout(0.4) not in LOG
+    with gevent.Timeout(20):
+        while IdleTimeout(0.4) not in LOG:
+            gevent.sleep(0.01)
+    settle()
+    assert LOG.count(IdleTimeout(0.4)) == 1
 
 
 def test_become_changes_the_behaviour_until_unbecome(system: ActorSystem) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import gevent
 import pytest
 import structlog
+from gevent.event import Event
 from structlog.testing import capture_logs
 
 from actorkit import (
@@ -36,7 +37,7 @@ def test_a_throw_into_an_idle_worker_ends_only_that_worker(system: ActorSystem) 
     assert workers
     for worker in workers:
         dispatcher.loop.run_callback(worker.throw, RuntimeError("stray"))
-    with gevent.Timeout(5):  # there may be a thousand, and the loop takes some of them at a time
+    with gevent.Timeout(20):  # there may be a thousand, and the loop takes some of them at a time
         while not all(worker.dead for worker in workers):
             gevent.sleep(0.001)
     assert not set(workers) & set(dispatcher.parked)
@@ -44,18 +45,23 @@ def test_a_throw_into_an_idle_worker_ends_only_that_worker(system: ActorSystem) 
 
 
 def test_a_stray_switch_does_not_end_a_wait(system: ActorSystem) -> None:
-    sleeper = system.spawn(Obedient)
-    waiting = gevent.spawn(sleeper.ask, lambda actor: gevent.sleep(0.05))
-    gevent.sleep(0.01)
+    gate = Event()
+    waiting = gevent.spawn(system.spawn(Obedient).ask, lambda actor: gate.wait())
+    settle()
     gevent.get_hub().loop.run_callback(waiting.switch)
-    assert waiting.get(timeout=2) is None
+    settle()
+    assert not waiting.ready()
+    gate.set()
+    assert waiting.get(timeout=20) is True
 
 
 def test_stop_of_an_actor_that_stops_already_changes_nothing(system: ActorSystem) -> None:
+    gate = Event()
+
     class Slow(Echo):
         def on_stop(self, reason: Reason) -> None:
             self.reasons.append(reason)
-            gevent.sleep(0.3)
+            gate.wait()
 
         reasons: list[Reason] = []  # noqa: RUF012
 
@@ -66,7 +72,9 @@ def test_stop_of_an_actor_that_stops_already_changes_nothing(system: ActorSystem
     ref.stop()
     ref.stop(drain=True)
     ref.tell("late")
-    ref.join(timeout=2)
+    gate.set()
+    ref.join(timeout=20)
+    assert ref.ready()
     assert Slow.reasons == [Reason.NORMAL]
 
 
@@ -80,7 +88,7 @@ def test_a_kill_while_it_stops_ends_it_now(system: ActorSystem) -> None:
     ref.stop()
     settle()
     ref.kill()
-    ref.join(timeout=2)
+    ref.join(timeout=20)
     assert ref.ready()
 
 
@@ -100,21 +108,24 @@ def test_a_killed_parent_with_a_stubborn_child_is_gone_after_the_grace(
     child.tell("go")
     settle()
     parent.kill()
-    parent.join(timeout=5)
+    parent.join(timeout=20)
     assert parent.ready()
     assert child.ready()
 
 
 def test_a_failure_while_ordered_to_stop_ends_with_the_failure(system: ActorSystem) -> None:
+    gate = Event()
+
     def fail_late(actor: Actor) -> None:
-        gevent.sleep(0.3)
+        gate.wait()
         raise RuntimeError("late")
 
     ref = system.spawn(Obedient)
     ref.tell(fail_late)
     settle()
     ref.stop()
-    ref.join(timeout=2)
+    gate.set()
+    ref.join(timeout=20)
     assert isinstance(ref.exception, RuntimeError)
 
 
@@ -133,7 +144,7 @@ def test_resume_of_a_process_runs_it_again(system: ActorSystem) -> None:
     process = system.spawn(Boss).ask(lambda actor: actor.spawn(Process))
     process.tell("fail")
     process.tell("end")
-    process.join(timeout=2)
+    process.join(timeout=20)
     assert process.successful()
     assert Process.runs == 2
 
@@ -145,17 +156,21 @@ def test_an_ask_within_its_own_timeout_block_leaves_nothing_in_the_wheel(
     for _ in range(10):
         with gevent.Timeout(0.002), contextlib.suppress(gevent.Timeout):
             sleeper.ask(lambda actor: gevent.sleep(0.005), timeout=30)
-    gevent.sleep(0.05)
-    assert not Dispatcher.current().fresh
+    with gevent.Timeout(20):
+        while Dispatcher.current().fresh:
+            gevent.sleep(0.001)
+    assert sleeper.ask(lambda actor: "still there") == "still there"
 
 
 def test_an_ask_that_expires_in_a_full_inbox(system: ActorSystem) -> None:
     busy = system.spawn(Obedient, inbox=Inbox(maxsize=1))
-    busy.tell(lambda actor: gevent.sleep(0.2))
+    gate = Event()
+    busy.tell(lambda actor: gate.wait())
     settle()
     busy.tell(str)
     with pytest.raises(AskTimeout):
         busy.ask(str, timeout=0.01)
+    gate.set()
 
 
 def test_forwarding_into_nothing_keeps_the_question(system: ActorSystem) -> None:
@@ -238,8 +253,8 @@ def test_a_restart_interrupts_a_sibling_that_blocks_past_its_shutdown_time(
     blocked.tell(lambda actor: gevent.sleep(60))
     settle()
     failing.tell(lambda actor: 1 / 0)
-    assert blocked.ask(lambda actor: "anew", timeout=2) == "anew"
-    assert failing.ask(lambda actor: "anew", timeout=2) == "anew"
+    assert blocked.ask(lambda actor: "anew", timeout=20) == "anew"
+    assert failing.ask(lambda actor: "anew", timeout=20) == "anew"
 
 
 def test_shutdown_inside_an_actor_with_a_timeout_kills_what_is_left() -> None:
@@ -249,7 +264,7 @@ def test_shutdown_inside_an_actor_with_a_timeout_kills_what_is_left() -> None:
     settle()
     system.spawn(Collector)
     system.spawn(Obedient).tell(lambda actor: actor.system.shutdown(timeout=0.02))
-    with gevent.Timeout(5):
+    with gevent.Timeout(20):
         system.wait()
     assert blocked.ready()
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent.event import Event
 from gevent.queue import Empty, Full
 
 from actorkit import Actor, ActorSystem, Inbox, InboxQueue, Refused, Reply, ReplyDropped
@@ -94,12 +95,13 @@ def test_the_inbox_declares_itself_on_the_class_and_lives_on_the_actor(
 
 def test_system_messages_find_room_in_a_full_inbox(system: ActorSystem) -> None:
     got: list[Any] = []
+    gate = Event()
 
     def wait(actor: Actor) -> None:
         actor.become(got.append)
         actor.watch(watched)
         actor.after(0.001, "timer")
-        gevent.sleep(0.3)
+        gate.wait()
 
     watched = system.spawn(Collector)
     ref = system.spawn(Obedient, inbox=Inbox(maxsize=1, overflow="fail"))
@@ -109,11 +111,16 @@ def test_system_messages_find_room_in_a_full_inbox(system: ActorSystem) -> None:
     with pytest.raises(Full):
         ref.tell("too much")
     watched.stop()
-    gevent.sleep(0.6)
+    watched.join(timeout=20)
+    gevent.sleep(0.02)  # the timer was due before this
+    gate.set()
+    with gevent.Timeout(20):
+        while len(got) < 3:
+            gevent.sleep(0.001)
     assert [type(message).__name__ for message in got] == ["Terminated", "str", "str"]
     assert got[1:] == ["timer", "fills it"]
     ref.stop()
-    ref.join(timeout=2)
+    ref.join(timeout=20)
     assert ref.ready()
 
 
@@ -126,7 +133,7 @@ def test_a_priority_inbox_is_peeked_in_its_order(system: ActorSystem) -> None:
     ref = system.spawn(Peeking, inbox=Inbox(priority=lambda message: -message))
     for number in (1, 3, 2):
         ref.tell(number)
-    ref.join(timeout=2)
+    ref.join(timeout=20)
     assert ref.value == [3, 3, 2]
 
 
@@ -144,7 +151,7 @@ def test_a_drain_stop_comes_after_all_that_waits_whatever_its_priority(
     for number in (1, 2, 3):
         ref.tell(number)
     ref.stop(drain=True)
-    ref.join(timeout=2)
+    ref.join(timeout=20)
     assert got == [3, 2, 1]
 
 
@@ -222,7 +229,7 @@ def test_replies_say_what_they_are(system: ActorSystem) -> None:
         replies[0].set_exception("no")  # type: ignore[arg-type]
     replies[0].set(None)
     assert repr(replies[0]).endswith("settled>")
-    answer.join(timeout=2)
+    answer.join(timeout=20)
     called: list[Any] = []
     answer.then(called.append)
     settle()
@@ -235,10 +242,12 @@ def test_tasks_and_loads_and_other_small_words(system: ActorSystem) -> None:
         ref.ask(lambda actor: actor.task(3))
     settle()
     assert ref.inbox.load() == 0
-    ref.tell(lambda actor: gevent.sleep(0.3))
+    gate = Event()
+    ref.tell(lambda actor: gate.wait())
     ref.tell(lambda actor: None)
     settle()
     assert ref.inbox.load() == 2
+    gate.set()
     assert "inbox" in repr(ref.inbox)
     assert "proxy of" in repr(ref.proxy())
     assert repr(system) == "<ActorSystem 'test'>"
@@ -249,10 +258,11 @@ def test_drop_old_drops_what_has_waited_longest_and_never_a_stop(
     system: ActorSystem, priority: Any
 ) -> None:
     got: list[int] = []
+    gate = Event()
 
     class Slow(Actor):
         def on_start(self) -> None:
-            gevent.sleep(0.3)
+            gate.wait()
 
         def receive(self, message: int) -> None:
             got.append(message)
@@ -263,7 +273,8 @@ def test_drop_old_drops_what_has_waited_longest_and_never_a_stop(
     ref.stop(drain=True)
     for number in (1, 2, 3):
         ref.tell(number)
-    ref.join(timeout=2)
+    gate.set()
+    ref.join(timeout=20)
     assert ref.ready()
     assert got == ([] if priority is None else [3, 2])
 
@@ -272,10 +283,11 @@ def test_a_sender_that_waits_with_a_key_that_cannot_be_compared_is_refused_alone
     system: ActorSystem,
 ) -> None:
     got: list[Any] = []
+    gate = Event()
 
     class Slow(Actor):
         def on_start(self) -> None:
-            gevent.sleep(0.3)
+            gate.wait()
 
         def receive(self, message: Any) -> None:
             got.append(message)
@@ -285,7 +297,9 @@ def test_a_sender_that_waits_with_a_key_that_cannot_be_compared_is_refused_alone
     for number in (1, 2):
         ref.tell(number)
     senders = [gevent.spawn(ref.tell, message) for message in ("text", 0)]
-    gevent.joinall(senders, timeout=1)
+    settle()
+    gate.set()
+    gevent.joinall(senders, timeout=20)
     assert isinstance(senders[0].exception, TypeError)
     assert senders[1].successful()
     settle()
@@ -306,7 +320,7 @@ def test_a_newcomer_does_not_overtake_a_sender_that_waits(system: ActorSystem) -
         gevent.spawn(ref.tell, number)
         gevent.sleep(0.0005)
     ref.stop(drain=True)
-    ref.join(timeout=2)
+    ref.join(timeout=20)
     gevent.sleep(0.01)
     assert got == list(range(len(got)))
     assert len(got) > 2

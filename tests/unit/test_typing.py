@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 from actorkit import Actor, ActorRef, ActorSystem
 
@@ -29,12 +31,23 @@ with ActorSystem() as system:
 
 
 def test_a_proxys_method_has_its_own_type_and_wrong_arguments_are_type_errors(
-    tmp_path: Path,
+    tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
+    assert pytestconfig.cache is not None
+    cache = pytestconfig.cache.mkdir("mypy")  # what it knows of the package it need not learn twice
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", str(program)],
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            "--no-error-summary",
+            "--cache-dir",
+            str(cache),
+            str(program),
+        ],
         capture_output=True,
         text=True,
         cwd=tmp_path,
