@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
+
+from .. import kernel
 
 __all__ = ["DEBUG", "app"]
 
@@ -20,10 +23,22 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"actorkit {version('actorkit')} ({kernel.NAME} kernel)")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     debug: Annotated[
         bool, typer.Option("--debug", help=f"Show tracebacks; so does {DEBUG}=1.")
+    ] = False,
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Say which actorkit this is."
+        ),
     ] = False,
 ) -> None:
     """Run actors, talk to them and look at them from the command line."""

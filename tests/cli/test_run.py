@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from actorkit import kernel
 from actorkit.cli.failure import Exit
 
 from .programs import Result, actorkit, running
@@ -130,6 +132,12 @@ def test_new_takes_no_name_that_could_not_be_imported(
     done = within("new", str(tmp_path / name))
     assert done.returncode == Exit.USAGE
     assert os.listdir(tmp_path) == []
+
+
+def test_version_says_which_release_runs_on_which_kernel(tmp_path: Path) -> None:
+    done = actorkit("--version", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"actorkit {version('actorkit')} ({kernel.NAME} kernel)\n"
 
 
 def test_importing_actorkit_imports_nothing_of_the_extra() -> None:
