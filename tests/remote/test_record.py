@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from actorkit import ActorSystem, CodecError, message
 from actorkit.messages import Call, names, registry
+from actorkit.remote.forms import ShortForms
 from actorkit.remote.record import (
     MESSAGE,
     PACKED,
     PLAIN,
     SMALL,
     TUPLE,
-    ShortForms,
     read_traced,
 )
 from actorkit.remote.service import SERVICES
