@@ -37,12 +37,12 @@ numbers = st.integers(-(1 << 63), (1 << 64) - 1) | st.sampled_from(
     [edge + more for edge in (-(1 << 31), -(1 << 15), -128, -32, 0, 128, 1 << 16, 1 << 32)
      for more in (-1, 0, 1)]
 )  # fmt: skip
-texts = st.text(st.characters(), max_size=40) | st.builds(
+texts = st.text(st.characters(), max_size=5) | st.builds(
     lambda char, size: char * size,
     st.sampled_from("aé€😀\udc80"),
     st.sampled_from([31, 32, 255, 256, SMALL, SMALL + 1, 70_000]),
 )
-small = st.none() | st.booleans() | numbers | st.floats() | texts | st.binary(max_size=40)
+small = st.none() | st.booleans() | numbers | st.floats() | texts | st.binary(max_size=5)
 nested = st.recursive(
     small,
     lambda inner: (
@@ -50,11 +50,14 @@ nested = st.recursive(
     ),
     max_leaves=10,
 )
+sizes = st.sampled_from([15, 16, 300, 70_000])
+kinds = st.sampled_from([list, tuple, lambda items: {str(item): item for item in items}])
 messages = (
     small
-    | st.lists(small, max_size=20)
-    | st.lists(small, max_size=20).map(tuple)
-    | st.dictionaries(texts, small, max_size=20)
+    | st.lists(small, max_size=4)
+    | st.lists(small, max_size=4).map(tuple)
+    | st.dictionaries(texts, small, max_size=3)
+    | st.builds(lambda kind, size: kind(range(size)), kinds, sizes)
     | st.builds(Said, small, small)
     | st.builds(Said, nested, small)
     | st.just(Bare())
@@ -96,21 +99,21 @@ def written(twin: Any, tells: list[Any], most: int) -> Any:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(records, max_size=20), st.integers(1, 10))
+@given(st.lists(records, max_size=6), st.integers(1, 5))
 def test_what_is_told_is_written_alike(tells: list[Any], most: int) -> None:
     here, there = (written(twin, tells, most) for twin in (pure, compiled))
     assert here == there
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.tuples(numbers, nested | st.binary(min_size=SMALL + 1)), max_size=20))
+@given(st.lists(st.tuples(numbers, nested | st.just(b"x" * (SMALL + 1))), max_size=6))
 def test_what_is_put_is_written_alike(pairs: list[Any]) -> None:
     one, other = pure.Outgoing(5), compiled.Outgoing(5)
     for head, body in pairs:
         assert one.put(head, body) == other.put(head, body)
     assert one.write(1, 2) == other.write(1, 2)
-    one.extend(one.flat())
-    other.extend(other.flat())
+    one.extend(list(one.flat()))
+    other.extend(list(other.flat()))
     assert one.write(1, 2) == other.write(1, 2)
 
 
@@ -170,12 +173,12 @@ bodies = nested | st.lists(small, max_size=5) | st.just(msgpack.ExtType(2, b"\x9
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(heads | bodies, max_size=20))
+@given(st.lists(heads | bodies, max_size=8))
 def test_frames_are_read_alike(items: list[Any]) -> None:
     alike(frame(items))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(items=st.lists(heads | bodies, max_size=8), data=st.data())
 def test_mutated_frames_are_read_or_refused_alike(items: list[Any], data: st.DataObject) -> None:
     mutated = bytearray(frame(items))
@@ -276,8 +279,8 @@ likely_bodies = (
 )
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(likely_heads, likely_bodies), max_size=12), st.booleans())
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(likely_heads, likely_bodies), max_size=8), st.booleans())
 @example([(None, None)], False)
 @example([(16, 1), (16.0, 2)], False)
 def test_what_came_is_delivered_alike(pairs: list[Any], odd: bool) -> None:
