@@ -59,7 +59,7 @@ cdef int _TUPLE = TUPLE
 cdef int _MESSAGE = MESSAGE
 #: Types that have a short form.
 cdef frozenset _SHORT = NUMBERS | TEXTS | {tuple, dict, list}
-cdef long long _MAX_UID = 1 << 58
+cdef long long _MAX_UID = (1 << 58) - 1
 cdef object _MAX_UINT64 = (1 << 64) - 1
 
 #: Levels of nesting that are written and read here.
