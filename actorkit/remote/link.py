@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from ..errors import CodecError
 from ..kernel import Dispatcher, Waiter
 from ..log import get_logger
-from .wire import Batch, Goodbye, Offer, Refusal, read
+from .batch import Outgoing, read
+from .wire import Batch, Goodbye, Offer, Refusal
 
 __all__ = ["Association", "ProtocolBroken", "Sequence", "Transport", "Window", "Wire"]
 
@@ -163,7 +164,7 @@ class Association:
         self.buffers: list[Any] = []
         #: Bytes in one frame that the other side takes.
         self.frame = offer.frame
-        self._most = 2 * offer.records
+        self._most = offer.records
         self._dispatcher = dispatcher
         self._on_records = on_records
         self._on_end = on_end
@@ -173,8 +174,8 @@ class Association:
         self._window = Window()
         self._acked = 0
         self._ack_planned = False
-        #: The batch that is being filled: heads and bodies.
-        self.records: list[Any] = []
+        #: The batch that is being filled.
+        self.records = Outgoing(MAX_BATCH)
         self._size = 0
         #: Whether the batch is sent when the loop turns.
         self.flush_planned = False
@@ -184,10 +185,7 @@ class Association:
 
     def put(self, head: int, body: Any) -> None:
         """Add a record to the batch; it is sent when the loop turns, or when the batch is full."""
-        records = self.records
-        records.append(head)
-        records.append(body)
-        if not self.flush_planned or len(records) >= 2 * MAX_BATCH:
+        if self.records.put(head, body):
             self.plan_flush()
 
     def plan_flush(self) -> None:
@@ -195,7 +193,7 @@ class Association:
         if not self.flush_planned:
             self.flush_planned = True
             self._dispatcher.loop.run_callback(self.flush)
-        elif len(self.records) >= 2 * MAX_BATCH:
+        elif len(self.records) >= MAX_BATCH:
             self.flush()
 
     def put_sized(self, head: int, body: Any, size: int) -> None:
@@ -236,7 +234,7 @@ class Association:
             return
         if self._broken or not (self.records or self._acked < self._sequence.received):
             return
-        records, self.records = self.records, []
+        records = self.records.take()
         buffers, self.buffers = self.buffers, []
         self._size = 0
         self._send_batch(records, buffers)
@@ -244,30 +242,31 @@ class Association:
     def ping(self) -> None:
         """Send a sign of life, unless there is more to say anyway."""
         if self.alive and not self.records:
-            self._send_batch([], [])
+            self._send_batch(_batch([]), [])
 
-    def _send_batch(self, records: list[Any], buffers: list[Any]) -> None:
+    def _send_batch(self, records: Outgoing, buffers: list[Any]) -> None:
         if self._broken:
-            self.records += records
+            self.records.extend(records.flat())
             return
         self._acked = self._sequence.received
         seq = self._sequence.sent + 1
         try:
-            data = Batch(seq, self._acked, records).write()
+            data = records.write(seq, self._acked)
         except (OverflowError, ValueError):
-            records = self._repair(records, buffers)
-            data = Batch(seq, self._acked, records).write()
+            records = _batch(self._repair(records.flat(), buffers))
+            data = records.write(seq, self._acked)
         if len(data) > self.frame or len(records) > self._most:
-            self._send_in_parts(records, buffers)
+            self._send_in_parts(records.flat(), buffers)
             return
         self._sequence.next()
         window = self._window
-        window.sent(seq, len(records) // 2, len(data) + sum(len(buffer) for buffer in buffers))
+        window.sent(seq, len(records), len(data) + sum(len(buffer) for buffer in buffers))
         self.full = window.full
         try:
             self.wire.send([data, *buffers])
         except OSError as error:
-            self.records, self.buffers = records, buffers
+            self.records.extend(records.flat())
+            self.buffers = buffers
             self._break(f"the connection broke: {error}")
             return
         if window.bytes > MAX_UNREAD_BYTES:
@@ -295,7 +294,7 @@ class Association:
         for part in (records[:middle], records[middle:]):
             if self.alive:
                 # A record may name a buffer by its place, so each part has all of them.
-                self._send_batch(part, buffers)
+                self._send_batch(_batch(part), buffers)
 
     # -- in -------------------------------------------------------------------------------------
 
@@ -368,7 +367,13 @@ class Association:
 
     def _give_back(self) -> None:
         """Hand over what will not be sent any more."""
-        records, self.records = self.records, []
+        records = self.records.take()
         buffers, self.buffers = self.buffers, []
         if records:
-            self._on_unsent(records, buffers, self._reason)
+            self._on_unsent(records.flat(), buffers, self._reason)
+
+
+def _batch(flat: list[Any]) -> Outgoing:
+    batch = Outgoing(MAX_BATCH)
+    batch.extend(flat)
+    return batch

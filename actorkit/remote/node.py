@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Network", "Node", "spawn_name"]
 
+#: The largest number that a reference may have: heads of records have 64 bits.
+MAX_UID = (1 << 59) - 1
 #: Seconds between two signs of life to a silent peer.
 PING = 1.0
 #: Seconds of silence from which a peer is `NodeUnresponsive`.
@@ -471,7 +473,9 @@ class Network:
 
     def _read_ref(self, content: Any) -> ActorRef[Any]:
         match content:
-            case [str(name), str(incarnation), str(address), str(path), int(uid), *_]:
+            case [str(name), str(incarnation), str(address), str(path), int(uid), *_] if (
+                0 < uid <= MAX_UID
+            ):
                 node = self._incarnation((name, incarnation), address)
                 if node is self.node and uid in self.exports:
                     return self.exports[uid]

@@ -18,20 +18,20 @@ from ..events import DeadLetter
 from ..kernel import Envelope
 from ..messages import Call, Reason, Terminated
 from ..ref import ActorRef, LocalRef
-from .link import MAX_BATCH, Association
+from .batch import deliver
+from .forms import ShortForms
+from .link import Association
 from .record import (
     ASK,
     ERROR,
     KIND,
     MESSAGE,
-    NUMBERS,
     PACKED,
     PLAIN,
-    SMALL,
     TRACED,
     TUPLE,
-    ShortForms,
     answer_head,
+    as_tuple,
     read_traced,
 )
 from .refs import Incarnation, RemoteRef
@@ -126,22 +126,12 @@ class Peer:
         association = self.association
         if association.full and uid:
             self._wait_for_room()
-        cls = type(message)
-        if cls in NUMBERS or (cls is str and len(message) <= SMALL):
-            head, body = uid << 4, message  # | PLAIN, which is 0
-        else:
-            kind, body = self.forms.of(message)
-            head = uid << 4 | kind
-            if kind == PACKED:
-                body, size = self._pack(message)
-                association.put_sized(head, body, size)
-                return
-        # `association.put`, without the call.
-        records = association.records
-        records.append(head)
-        records.append(body)
-        if not association.flush_planned or len(records) >= 2 * MAX_BATCH:
+        due = association.records.tell(uid, message, self.forms)
+        if due:
             association.plan_flush()
+        elif due is None:
+            body, size = self._pack(message)
+            association.put_sized(uid << 4 | PACKED, body, size)
 
     def tell_traced(self, uid: int, message: Any, carrier: dict[str, str]) -> None:
         """`tell` with the trace that the message is part of, where the other side takes it."""
@@ -262,6 +252,8 @@ class Peer:
     def _value(self, kind: int, body: Any, buffers: list[Any]) -> Any:
         if kind == MESSAGE:
             return self.forms.restore(body)
+        if kind == TUPLE:
+            return as_tuple(body)
         return self.network.codec.unpack(body, buffers) if kind in (PACKED, ERROR) else body
 
     def unsent(self, records: list[Any], buffers: list[Any], text: str) -> None:
@@ -306,44 +298,9 @@ class Peer:
 
     def take(self, records: list[Any], buffers: list[Any]) -> None:
         """Deliver what came in, in order. Raises CodecError when it breaks the rules."""
-        if len(records) % 2:
-            raise CodecError("a record without a body")
-        find = self.network.exports.get
-        read_message = self.forms.read
-        association = self.association
-        last: Any = None
-        parts = iter(records)
-        for head, body in zip(parts, parts, strict=True):
-            if head != last:
-                if type(head) is not int:
-                    raise CodecError("a record without a head")
-                last = head
-                kind = head & (KIND | ASK)
-                # The way of most: tells in short form.
-                ref = find(head >> 4) if kind <= MESSAGE and head > ASK else None
-            if ref is None:
-                if head < 0:
-                    self._answered(-head - 1, body, buffers)
-                else:
-                    self._take_other(head, body, buffers)
-                if not association.alive:
-                    return
-                last = None  # what was not there may have come
-                continue
-            if kind == TUPLE:
-                body = _as_tuple(body)
-            elif kind == MESSAGE:
-                try:
-                    body = read_message(body)
-                except CodecError as error:
-                    self._unreadable(ref, body, 0, error)
-                    continue
-            try:
-                ref.tell(body)
-            except Exception as error:  # its inbox is full, or does not take such a message
-                ref._dead_letter(body, _refusal(error))
+        deliver(self, records, buffers)
 
-    def _take_other(self, head: int, body: Any, buffers: list[Any]) -> None:
+    def take_other(self, head: int, body: Any, buffers: list[Any]) -> None:
         """Deliver a question, or a tell that is more than a plain value."""
         number = 0
         if head & ASK:
@@ -361,7 +318,7 @@ class Peer:
         try:
             message = self._decode(kind, body, buffers)
         except CodecError as error:
-            self._unreadable(ref, body, number, error)
+            self.unreadable(ref, body, number, error)
             return
         tracing = self.network.system.tracing
         if carrier and tracing is not None:
@@ -384,7 +341,12 @@ class Peer:
                 else:
                     ref.tell(message)
             except Exception as error:
-                ref._dead_letter(message, _refusal(error))
+                self.refused(ref, message, error)
+
+    def refused(self, ref: LocalRef[Any], message: Any, error: Exception) -> None:
+        """An actor's inbox did not take the message."""
+        full = isinstance(error, Full)
+        ref._dead_letter(message, "its bounded inbox was full" if full else repr(error))
 
     def _decode(self, kind: int, body: Any, buffers: list[Any]) -> Any:
         if kind == PLAIN:
@@ -394,7 +356,7 @@ class Peer:
         if kind == PACKED and type(body) is bytes:
             return self.network.codec.unpack(body, buffers)
         if kind == TUPLE:
-            return _as_tuple(body)
+            return as_tuple(body)
         raise CodecError("a body that is not of its kind")
 
     def _question(self, ref: LocalRef[Any] | None, message: Any, number: int) -> None:
@@ -406,7 +368,7 @@ class Peer:
         except Exception as error:
             self.reply(number, None, error)
 
-    def _unreadable(
+    def unreadable(
         self, ref: LocalRef[Any] | None, body: Any, number: int, error: CodecError
     ) -> None:
         """The envelope is sound, its content is not: the sender's fault, and nobody else's."""
@@ -416,7 +378,7 @@ class Peer:
         elif ref is not None:
             self.network.system.events.publish(DeadLetter(body, ref, str(error)))
 
-    def _answered(self, code: int, body: Any, buffers: list[Any]) -> None:
+    def answered(self, code: int, body: Any, buffers: list[Any]) -> None:
         value, error = None, None
         try:
             if code & KIND == ERROR:
@@ -453,13 +415,3 @@ class Peer:
             self.network.report_end(watched, Reason.NODE_LOST, error, known=False)
         for here, there in self.links:
             here._linked_ended(there, Reason.NODE_LOST, error)
-
-
-def _refusal(error: Exception) -> str:
-    return "its bounded inbox was full" if isinstance(error, Full) else repr(error)
-
-
-def _as_tuple(body: Any) -> tuple[Any, ...]:
-    if type(body) is not list:
-        raise CodecError("a tuple that is none")
-    return tuple(body)

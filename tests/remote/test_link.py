@@ -184,7 +184,7 @@ def test_what_is_answered_after_the_end_is_kept_for_nobody() -> None:
     association.buffers.append(b"big")
     association.put(-8, "an answer that comes late")
     settle()
-    assert association.records == association.buffers == []
+    assert len(association.records) == len(association.buffers) == 0
 
 
 def test_a_batch_in_parts_whose_connection_breaks_is_given_back_whole() -> None:

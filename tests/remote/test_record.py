@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from actorkit import ActorSystem, CodecError, message
 from actorkit.messages import Call, names, registry
+from actorkit.remote.forms import ShortForms
 from actorkit.remote.record import (
     MESSAGE,
     PACKED,
     PLAIN,
     SMALL,
     TUPLE,
-    ShortForms,
     read_traced,
 )
 from actorkit.remote.service import SERVICES
@@ -274,3 +274,10 @@ def test_a_traced_record_has_a_map_of_text_a_kind_and_a_body() -> None:
 def test_a_traced_record_of_another_shape_is_refused(body: Any) -> None:
     with pytest.raises(CodecError):
         read_traced(body)
+
+
+@pytest.mark.parametrize("uid", [0, -1, 1 << 60, 1 << 63])
+def test_a_reference_whose_number_no_head_can_carry_is_refused(network: Any, uid: int) -> None:
+    reference = msgpack.ExtType(1, msgpack.packb(["there", "9", "", "/box", uid]))
+    with pytest.raises(CodecError, match="reference"):
+        network.codec.unpack(msgpack.packb(reference))
