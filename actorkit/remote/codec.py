@@ -11,9 +11,10 @@ import datetime as dt
 import traceback
 import uuid
 from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, fields
 from decimal import Decimal
 from enum import IntEnum
+from functools import cache
 from typing import Any
 
 import msgpack
@@ -22,6 +23,7 @@ from .. import errors
 from ..errors import CodecError, RemoteError
 from ..messages import Call, Reason, names, registry
 from ..ref import ActorRef
+from .packing import pack
 
 __all__ = ["BIG", "MAX_DEPTH", "Codec", "Ext"]
 
@@ -85,9 +87,10 @@ class Codec:
             raise CodecError(f"not a value: {type(error).__name__}: {error}") from error
 
 
-def _dump(value: Any) -> bytes:
-    data: bytes = msgpack.packb(value, use_bin_type=True, unicode_errors="surrogatepass")
-    return data
+#: The fields of a class of messages by their names, in their order.
+_fields_of: Callable[[Any], dict[str, Field[Any]]] = cache(
+    lambda cls: {field.name: field for field in fields(cls)}
+)
 
 
 class _Packer:
@@ -100,7 +103,7 @@ class _Packer:
 
     def pack(self, value: Any) -> bytes:
         try:
-            return _dump(self._plain(value, "the message"))
+            return pack(self._plain(value, "the message"))
         except (ValueError, OverflowError, TypeError) as error:
             if isinstance(error, CodecError):
                 raise
@@ -157,17 +160,17 @@ class _Packer:
         }
 
     def _tuple(self, value: Any, place: str) -> Any:
-        return self._ext(Ext.TUPLE, _dump(self._list(value, place)))
+        return self._ext(Ext.TUPLE, pack(self._list(value, place)))
 
     def _set(self, value: Any, place: str) -> Any:
         code = Ext.SET if type(value) is set else Ext.FROZENSET
-        return self._ext(code, _dump(self._list(value, place)))
+        return self._ext(code, pack(self._list(value, place)))
 
     def _bytes(self, value: bytes, place: str) -> Any:
         if self._buffers is None or len(value) < BIG:
             return value
         self._buffers.append(value)
-        return self._ext(Ext.BUFFER, _dump(len(self._buffers) - 1))
+        return self._ext(Ext.BUFFER, pack(len(self._buffers) - 1))
 
     def _buffer(self, value: Any, place: str) -> Any:
         return self._bytes(bytes(value), place)
@@ -179,10 +182,10 @@ class _Packer:
 
     def _message(self, value: Any, place: str) -> Any:
         content = {
-            field.name: self._plain(getattr(value, field.name), f"{place}.{field.name}")
-            for field in fields(value)
+            name: self._plain(getattr(value, name), f"{place}.{name}")
+            for name in _fields_of(type(value))
         }
-        return self._ext(Ext.MESSAGE, _dump([names[type(value)], content]))
+        return self._ext(Ext.MESSAGE, pack([names[type(value)], content]))
 
     def _call(self, value: Call, place: str) -> Any:
         content = [
@@ -190,7 +193,7 @@ class _Packer:
             self._list(value.args, f"{place}, arguments of {value.name}"),
             self._dict(value.kwargs or {}, f"{place}, arguments of {value.name}"),
         ]
-        return self._ext(Ext.CALL, _dump(content))
+        return self._ext(Ext.CALL, pack(content))
 
     def _error(self, value: BaseException, place: str) -> Any:
         kind = type(value)
@@ -203,10 +206,10 @@ class _Packer:
             content = [value.type_name, None, value.args[0], value.remote_traceback]
         else:
             content = [names.get(kind, kind.__qualname__), args, str(value), text]
-        return self._ext(Ext.ERROR, _dump(content))
+        return self._ext(Ext.ERROR, pack(content))
 
     def _ref(self, value: ActorRef[Any], place: str) -> Any:
-        return self._ext(Ext.REF, _dump(self._write_ref(value)))
+        return self._ext(Ext.REF, pack(self._write_ref(value)))
 
     def _ndarray(self, value: Any, place: str) -> Any:
         if value.dtype.hasobject:
@@ -214,7 +217,7 @@ class _Packer:
         if not value.flags.c_contiguous:
             value = value.copy(order="C")
         content = [value.dtype.str, list(value.shape), self._bytes_of_array(value)]
-        return self._ext(Ext.NDARRAY, _dump(content))
+        return self._ext(Ext.NDARRAY, pack(content))
 
     def _bytes_of_array(self, value: Any) -> Any:
         if self._buffers is None or value.nbytes < BIG:
@@ -237,7 +240,7 @@ _WRITERS: dict[type, Callable[[_Packer, Any, str], Any]] = {
     dt.date: lambda packer, value, _: packer._ext(Ext.DATE, value.isoformat().encode()),
     dt.time: lambda packer, value, _: packer._ext(Ext.TIME, value.isoformat().encode()),
     dt.timedelta: lambda packer, value, _: packer._ext(
-        Ext.TIMEDELTA, _dump([value.days, value.seconds, value.microseconds])
+        Ext.TIMEDELTA, pack([value.days, value.seconds, value.microseconds])
     ),
     Decimal: lambda packer, value, _: packer._ext(Ext.DECIMAL, str(value).encode()),
     uuid.UUID: lambda packer, value, _: packer._ext(Ext.UUID, value.bytes),
@@ -291,7 +294,9 @@ class _Unpacker:
         cls = registry.get(name)
         if cls is None or issubclass(cls, BaseException):
             raise CodecError(f"no class is registered here as the message {name!r}")
-        known = {field.name: field for field in fields(cls)}
+        known = _fields_of(cls)
+        if content.keys() == known.keys():
+            return cls(**content)
         given = {key: value for key, value in content.items() if key in known}
         for key, field in known.items():
             if key not in given and field.default is MISSING and field.default_factory is MISSING:

@@ -303,17 +303,19 @@ class Association:
         self.heard = self._dispatcher.clock()
         try:
             message = read(frames[0])
+            if type(message) is Batch:  # nearly all are
+                seq, ack, records = message
+                self._sequence.accept(seq)
+                window = self._window
+                window.acknowledged(ack)
+                if self.full and not window.full:
+                    self.full = False
+                    self._let_senders_go()
+                if records:
+                    self._plan_ack()
+                    self._on_records(records, frames[1:])
+                return
             match message:
-                case Batch(seq, ack, records):
-                    self._sequence.accept(seq)
-                    window = self._window
-                    window.acknowledged(ack)
-                    if self.full and not window.full:
-                        self.full = False
-                        self._let_senders_go()
-                    if records:
-                        self._plan_ack()
-                        self._on_records(records, frames[1:])
                 case Goodbye(reason, again):
                     self.end(f"the other side ended it: {reason}", tell=False, again=again)
                 case Refusal(reason):

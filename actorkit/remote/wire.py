@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgpack
 
 from ..errors import CodecError
+from .packing import pack
 
 __all__ = [
     "MAX_FRAME",
@@ -95,7 +96,7 @@ class Hello:
 
     def write(self) -> bytes:
         texts = [self.name, self.incarnation, self.address, self.session, self.replaces]
-        return _pack([Kind.HELLO, VERSION, *texts, self.offer.write()])
+        return pack([Kind.HELLO, VERSION, *texts, self.offer.write()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class Welcome:
 
     def write(self) -> bytes:
         texts = [self.name, self.incarnation, self.address, self.session]
-        return _pack([Kind.WELCOME, VERSION, *texts, self.offer.write()])
+        return pack([Kind.WELCOME, VERSION, *texts, self.offer.write()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class Refusal:
     reason: str
 
     def write(self) -> bytes:
-        return _pack([Kind.REFUSAL, self.reason[:MAX_TEXT]])
+        return pack([Kind.REFUSAL, self.reason[:MAX_TEXT]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class Goodbye:
     again: bool = True
 
     def write(self) -> bytes:
-        return _pack([Kind.GOODBYE, self.reason[:MAX_TEXT], self.again])
+        return pack([Kind.GOODBYE, self.reason[:MAX_TEXT], self.again])
 
 
 class Batch(NamedTuple):
@@ -145,7 +146,7 @@ class Batch(NamedTuple):
     records: list[Any]
 
     def write(self) -> bytes:
-        return _pack([Kind.BATCH, self.seq, self.ack, self.records])
+        return pack([Kind.BATCH, self.seq, self.ack, self.records])
 
 
 def read(data: Any) -> Hello | Welcome | Refusal | Goodbye | Batch:
@@ -194,8 +195,3 @@ def _no_extension(code: int, data: bytes) -> Any:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= MAX_TEXT
-
-
-def _pack(content: list[Any]) -> bytes:
-    data: bytes = msgpack.packb(content, use_bin_type=True, unicode_errors="surrogatepass")
-    return data

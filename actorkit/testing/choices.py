@@ -45,11 +45,12 @@ class Seeded:
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
+        self._fraction = self._random.random
 
     def choose(self, n: int, kind: str, among: Sequence[Any]) -> int:
         if n >> _BITS:
             return self._random.randrange(n)
-        return int(self._random.random() * n)
+        return int(self._fraction() * n)
 
 
 class Recorded:
@@ -134,7 +135,8 @@ class DrawnRandom(random.Random):
     """`random.Random` whose numbers are choices of the sequence, and so part of the recording."""
 
     def __new__(cls, choices: ChoiceSequence) -> DrawnRandom:
-        return super().__new__(cls)
+        # Without a number the system would be asked for a seed that nobody uses.
+        return super().__new__(cls, 0)  # type: ignore[call-arg]
 
     def __init__(self, choices: ChoiceSequence) -> None:
         self._choices = choices

@@ -106,15 +106,21 @@ class Claims:
         self._simulation._loop.after_step = self._step
 
     def _step(self) -> None:
-        """Ask every predicate; in the hub, after each step."""
+        """In the hub, after each step."""
         if self._broken is None:
             self._check()
             if self._broken is not None:
                 self._simulation._loop.throw(self._broken)
 
     def _check(self) -> None:
-        for name, predicate in self._always:
-            self._ask(name, predicate)
+        """Ask every predicate."""
+        name = ""
+        try:
+            for name, predicate in self._always:
+                if not predicate():
+                    self._break_now(name)
+        except Exception as error:
+            self._break_by(name, error)
         if self._pending:
             self._pending = [
                 claim for claim in self._pending if not self._holds(claim[0], claim[1])
@@ -122,16 +128,22 @@ class Claims:
 
     def _ask(self, name: str, predicate: Callable[[], Any]) -> None:
         if not self._holds(name, predicate):
-            self._break(ClaimBroken(f"{name}: not so at {self._simulation.time():.6f} s", name))
+            self._break_now(name)
+
+    def _break_now(self, name: str) -> None:
+        self._break(ClaimBroken(f"{name}: not so at {self._simulation.time():.6f} s", name))
 
     def _holds(self, name: str, predicate: Callable[[], Any]) -> bool:
         try:
             return bool(predicate())
         except Exception as error:
-            broken = ClaimBroken(f"{name}: its predicate raised {describe(error)}", name)
-            broken.__cause__ = error
-            self._break(broken)
+            self._break_by(name, error)
             return True
+
+    def _break_by(self, name: str, error: Exception) -> None:
+        broken = ClaimBroken(f"{name}: its predicate raised {describe(error)}", name)
+        broken.__cause__ = error
+        self._break(broken)
 
     def _settle_due(self) -> None:
         """A deadline has come."""

@@ -36,7 +36,9 @@ class Turn:
         self.node = dispatcher.node
 
     def run(self, loop: VirtualLoop) -> None:
-        self.dispatcher.run_entry(self.item)
+        """Run one turn, until it ends or blocks; in the hub."""
+        if self.node is None or not self.node.crashed:
+            self.dispatcher.run_entry(self.item)
 
     @property
     def cell(self) -> Cell | None:
@@ -116,11 +118,18 @@ class VirtualTimers(Timers):
     def __len__(self) -> int:
         return self._live
 
+    def after(self, seconds: float, action: Callable[[], None]) -> Timer:
+        now = self._dispatcher.read_clock()
+        return self._plan(VirtualTimer(self, now + seconds, action), now)
+
     def at(self, when: float, action: Callable[[], None]) -> Timer:
-        timer = VirtualTimer(self, when, action)
-        if not self._dispatcher.crashed:
+        return self._plan(VirtualTimer(self, when, action), self._dispatcher.read_clock())
+
+    def _plan(self, timer: VirtualTimer, now: float) -> Timer:
+        node = self._dispatcher.node
+        if node is None or not node.crashed:
             self._live += 1
-            timer.plan()
+            timer.plan(now)
         return timer
 
 
@@ -132,25 +141,29 @@ class VirtualTimer(Timer):
     timers: VirtualTimers
 
     def __init__(self, timers: VirtualTimers, when: float, action: Callable[[], None]) -> None:
-        super().__init__(timers, when, action)
+        self.timers = timers
+        self.when = when
+        self.action = action
         self._due: Due | None = None
 
-    def plan(self) -> None:
+    def plan(self, now: float, least: float = 0.0) -> None:
+        """Have it fire when its time comes, on its node's clock, which shows `now`."""
         dispatcher = self.timers._dispatcher
-        after = (self.when - dispatcher.read_clock()) / dispatcher.rate
-        self._due = dispatcher.virtual.plan(max(0.0, after), self._fire, dispatcher.node)
+        after = (self.when - now) / dispatcher.rate
+        if after < least:
+            after = least
+        self._due = dispatcher.virtual.plan(after, self._fire, dispatcher.node)
 
     def _fire(self) -> None:
         timers = self.timers
         dispatcher = timers._dispatcher
         action = self.action
-        if action is None or dispatcher.crashed:
+        node = dispatcher.node
+        if action is None or (node is not None and node.crashed):
             return
         now = dispatcher.read_clock()
         if now < self.when:  # by rounding, or because the node's clock was set back
-            self._due = dispatcher.virtual.plan(
-                max(TIE, (self.when - now) / dispatcher.rate), self._fire, dispatcher.node
-            )
+            self.plan(now, TIE)
             return
         self.action = None
         timers._live -= 1
@@ -197,6 +210,7 @@ class SimulatedDispatcher(Dispatcher):
         self.timers = VirtualTimers(self)
         self.timeouts = TimeoutWheel(self.timers)
         self.random = simulation.random.random
+        self._note_turn = simulation.note_turn if simulation.logs else None
         self.uids = count(1)
         self.watchdog = NoWatchdog()
         #: For the log: the number of the turn that each actor is in or was in last, and its path.
@@ -240,16 +254,15 @@ class SimulatedDispatcher(Dispatcher):
                 self.virtual.ready.insert(0, Turn(self, entry))
                 return
             self._streak = 0
-        if not self.crashed:
+        if self.node is None or not self.node.crashed:
             self.virtual.ready.append(Turn(self, entry))
 
     def run_entry(self, item: Any) -> None:
-        """Run one turn, until it ends or blocks; the loop calls this in the hub."""
-        if self.crashed:
-            return
+        """Run the turn of a cell or a waiter."""
         self._streak = self._streak + 1 if item is self._last else 1
         self._running = self._last = item
-        self.simulation.note_turn(self, item)
+        if self._note_turn is not None:
+            self._note_turn(self, item)
         self.ready.append(item)
         if self.parked:
             worker = self.parked.pop()

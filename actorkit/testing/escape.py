@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import gevent
@@ -111,7 +112,13 @@ def _replace() -> None:
     for module, name, make in _REPLACED:
         original = getattr(module, name)
         _originals.append((module, name, original))
-        setattr(module, name, make(original))
+        setattr(module, name, _made(make, original))
+
+
+@lru_cache
+def _made(make: Callable[[Any], Any], original: Any) -> Any:
+    """What stands for `original` in every simulation."""
+    return make(original)
 
 
 def _restore() -> None:

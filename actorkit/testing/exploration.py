@@ -12,7 +12,7 @@ import inspect
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
@@ -74,6 +74,7 @@ class Exploration:
     complete: bool  #: every order has been tried
     failure: Failure | None
     file: Path | None = None  #: the recording of the failure
+    given_up: int = 0  #: orders left in their midst, since they came to the same as others
 
     @property
     def ok(self) -> bool:
@@ -86,9 +87,12 @@ class Exploration:
         if failure is None:
             if self.strategy != "exhaustive":
                 return f"{name}: {self.runs} seeds hold"
+            same = f" ({self.given_up} more came to the same)" if self.given_up else ""
             if self.complete:
-                return f"{name}: all {self.runs} schedules hold"
-            return f"{name}: {self.runs} schedules hold; the bound was reached, there are more"
+                return f"{name}: all {self.runs} schedules hold{same}"
+            return (
+                f"{name}: {self.runs} schedules hold{same}; the bound was reached, there are more"
+            )
         return "\n".join(self._tell(name, failure))
 
     def _tell(self, name: str, failure: Failure) -> list[str]:
@@ -341,7 +345,14 @@ class _Explorer:
 
             orders = explore_orders(self._trial, bound, tell)
             values = None if orders.failed is None else orders.failed.run[0]
-            send({"runs": orders.runs, "complete": orders.complete, "values": values})
+            send(
+                {
+                    "runs": orders.runs,
+                    "complete": orders.complete,
+                    "given_up": orders.given_up,
+                    "values": values,
+                }
+            )
 
         last: dict[str, Any] = {}
         with progress(self._name.partition(":")[2], bound) as show:
@@ -351,7 +362,14 @@ class _Explorer:
         failure = None
         if last["values"] is not None:
             failure = self._shrink(lambda log: self._replay(last["values"], log), None)
-        return Exploration(self._name, "exhaustive", last["runs"], last["complete"], failure)
+        return Exploration(
+            self._name,
+            "exhaustive",
+            last["runs"],
+            last["complete"],
+            failure,
+            given_up=last["given_up"],
+        )
 
     def _replay(self, values: list[int], log: bool = False) -> Outcome:
         return self._trial.run(Recorded(values), log=log)
@@ -409,14 +427,7 @@ class _Explorer:
         )
         path = recording.save(Path(DIRECTORY))
         path.with_suffix(".html").write_text(to_html(failure.events, f"{path.stem}"))
-        return Exploration(
-            exploration.test,
-            exploration.strategy,
-            exploration.runs,
-            exploration.complete,
-            failure,
-            path,
-        )
+        return replace(exploration, file=path)
 
 
 def _not_alike(one: Outcome, other: Outcome) -> str:

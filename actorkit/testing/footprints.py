@@ -367,9 +367,9 @@ def _concern(entry: Any) -> tuple[Cell | None, type[Any] | None]:
         return owner.cell, Worker
     if isinstance(owner, greenlet):
         return None, None
+    if isinstance(owner, Connection):
+        return None, (Connection if call.__name__ == "_arrive" else None)
     if isinstance(call, partial):
         call = call.func
-        if isinstance(getattr(call, "__self__", None), Connection):
-            return None, (Connection if call.__name__ == "_arrive" else None)
     known = (getattr(call, "__module__", None) or "").startswith("actorkit.")
     return None, (Callback if known else None)

@@ -180,18 +180,21 @@ class TimerWatcher:
 class Due:
     """A planned call: in the heap, and when its time has come an entry of the ready list."""
 
-    __slots__ = ("callback", "due", "node")
+    __slots__ = ("args", "callback", "due", "node")
 
-    def __init__(self, callback: Callable[[], None], node: Node | None) -> None:
+    def __init__(
+        self, callback: Callable[..., None], node: Node | None, args: tuple[Any, ...]
+    ) -> None:
         #: None once it is cancelled.
-        self.callback: Callable[[], None] | None = callback
+        self.callback: Callable[..., None] | None = callback
+        self.args = args
         self.node = node
         self.due = False
 
     def run(self, loop: VirtualLoop) -> None:
         callback, self.callback = self.callback, None
         if callback is not None:
-            callback()
+            callback(*self.args)
 
 
 class AsyncWatcher:
@@ -299,17 +302,19 @@ class VirtualLoop:
         while True:
             if heap and heap[0][0] <= self.time:
                 self._collect_due()
-            if not ready:
+            n = len(ready)
+            if not n:
                 if self.idlers:
                     idlers, self.idlers = self.idlers, []
                     for watcher in idlers:
                         watcher.send()
                     continue
-                if not heap or self._is_lifeless():
+                if not heap or (self.time >= self._look_at and self._is_lifeless()):
                     return
                 self._leap()
-                continue
-            n = len(ready)
+                n = len(ready)
+                if not n:
+                    continue
             if self.watch is not None:
                 self.watch(ready)
             entry = ready.pop(choose(n, "next", ready) if n > 1 else 0)
@@ -341,8 +346,6 @@ class VirtualLoop:
 
     def _is_lifeless(self) -> bool:
         """Whether nobody has run for long, and all that is planned is the nodes' own upkeep."""
-        if self.time < self._look_at:
-            return False
         if self.time - self.woken >= QUIET:
             planned = (entry[3].callback for entry in self._heap)
             self.lifeless = all(call is None or _is_upkeep(call) for call in planned)
@@ -372,7 +375,8 @@ class VirtualLoop:
                     when = later
                     due.due = True
                     tie.append((order, seq, due))
-            self.ready.extend(due for _, _, due in sorted(tie))
+            tie.sort()
+            self.ready.extend([due for _, _, due in tie])
         if when > self.time:
             self.time = when
         self.leaps += 1
@@ -384,7 +388,8 @@ class VirtualLoop:
                 f"after {MAX_TIME:.0f} virtual seconds main has not returned: timers go on for"
                 " ever, and nobody wakes it"
             )
-        self._check_interrupted()
+        if self.interrupted is not None:
+            self._check_interrupted()
 
     def _slow_down(self) -> None:
         """Much has happened at this instant: let the time pass by a little."""
@@ -429,10 +434,15 @@ class VirtualLoop:
         return TimerWatcher(self, after, repeat, priority or 0, self.current_node())
 
     def plan(
-        self, after: float, callback: Callable[[], None], node: Node | None, priority: int = 0
+        self,
+        after: float,
+        callback: Callable[..., None],
+        node: Node | None,
+        priority: int = 0,
+        *args: Any,
     ) -> Due:
-        """Have `callback` called in `after` seconds, on behalf of `node`."""
-        due = Due(callback, node)
+        """Have `callback(*args)` called in `after` seconds, on behalf of `node`."""
+        due = Due(callback, node, args)
         heappush(self._heap, (self.time + after, -priority, next(self._seq), due))
         return due
 

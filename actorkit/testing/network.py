@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .loop import TIE, Due, Node
@@ -123,12 +122,17 @@ class Network:
         """A machine that is up again knows nothing of its old connections, and says so."""
         for connection in list(self._connections):
             if name in connection.nodes() and connection.half_dead:
-                connection.broke("the connection was lost", after=self.delay(name, name))
+                after = self.delay() + self.slowness(name, name)
+                connection.broke("the connection was lost", after)
 
     # -- what connections ask -------------------------------------------------------------------
 
-    def delay(self, source: str, target: str) -> float:
-        """Seconds that the next frames take; a choice."""
+    def slowness(self, source: str, target: str) -> float:
+        """Seconds that frames take longer because one end or both are slow."""
+        return self._slow.get(source, 0.0) + self._slow.get(target, 0.0)
+
+    def delay(self) -> float:
+        """Seconds that the next frames take where nobody is slow; a choice."""
         latency = self.latency
         choices = self._simulation.choices
         if callable(latency):
@@ -141,8 +145,6 @@ class Network:
                 seconds += (most - least) * step
         else:
             seconds = latency
-        if self._slow:
-            seconds += self._slow.get(source, 0.0) + self._slow.get(target, 0.0)
         return seconds
 
     def loses(self) -> bool:
@@ -243,11 +245,12 @@ class SimulatedWire:
         self.closed = False
 
     def send(self, frames: list[Any]) -> None:
-        if self._connection.leaves(self._dials):
+        connection = self._connection
+        if connection.has_hung_up and connection.leaves(self._dials):
             return  # as with TCP: the end is behind what is still to arrive
-        if self.closed or self._connection.broken:
+        if self.closed or connection.broken:
             raise OSError("the connection is gone")
-        self._connection.send(self._dials, [bytes(frame) for frame in frames])
+        connection.send(self._dials, list(map(bytes, frames)))
 
     def drain(self) -> None:
         """Nothing: what has come was handed over when it came."""
@@ -268,12 +271,13 @@ class Connection:
         self.network = network
         self.caller = caller
         self.address = address
+        self._loop = caller.dispatcher.virtual
         self.broken = False
         self.called = network.listener(address)
         self.dialer = SimulatedWire(self, dials=True)
         self.acceptor = SimulatedWire(self, dials=False)
         self._on_lost = on_lost
-        self._hung_up = False
+        self.has_hung_up = False
         #: For each direction, what is under way, when the last of it arrives, what a cut holds up.
         self._flying: dict[bool, deque[tuple[list[bytes], int]]] = {True: deque(), False: deque()}
         self._arrives = {True: 0.0, False: 0.0}
@@ -294,7 +298,7 @@ class Connection:
 
     def leaves(self, dials: bool) -> bool:
         """Whether the other side has hung up, and this one cannot know it yet."""
-        return self._hung_up and not dials and bool(self._flying[True])
+        return self.has_hung_up and not dials and bool(self._flying[True])
 
     # -- frames ---------------------------------------------------------------------------------
 
@@ -302,28 +306,36 @@ class Connection:
         cause = self.network._simulation.current_cause()
         if self.called is None:
             self.called = self.network.listener(self.address)
-        if self.network.loses():
-            self.network._note(f"{' -> '.join(self._way(dials))} breaks")
+        network = self.network
+        if network.loss and network.loses():
+            network._note(f"{' -> '.join(self._way(dials))} breaks")
             self.broke("the connection was lost")
-        elif self._held[dials] or self.network.is_cut(*self._way(dials)):
+        elif (network._cuts or network._partitions) and (
+            self._held[dials] or network.is_cut(*self._way(dials))
+        ):
             self._held[dials].append((frames, cause))
             self.watch_silence()
         else:
             self._carry(dials, frames, cause)
 
     def _carry(self, dials: bool, frames: list[bytes], cause: int) -> None:
-        loop = self.caller.dispatcher.virtual
-        arrives = max(self._arrives[dials], loop.time + self.network.delay(*self._way(dials)))
+        network = self.network
+        now = self._loop.time
+        delay = network.delay()
+        if network._slow:
+            delay += network.slowness(*self._way(dials))
+        arrives = max(self._arrives[dials], now + delay)
         self._arrives[dials] = arrives
         self._flying[dials].append((frames, cause))
         target = self.called if dials else self.caller
-        self._later(arrives - loop.time, target, self._arrive, dials)
+        node = None if target is None else target.node
+        self._loop.plan(arrives - now, self._arrive, node, 0, dials)
 
     def _later(
         self, seconds: float, target: SimulatedTransport | None, action: Any, *args: Any
     ) -> Due:
         node = None if target is None else target.node
-        return self.caller.dispatcher.virtual.plan(seconds, partial(action, *args), node)
+        return self._loop.plan(seconds, action, node, 0, *args)
 
     def _arrive(self, dials: bool) -> None:
         """The next frames of one direction are there, whichever timer of a tie came first."""
@@ -338,7 +350,7 @@ class Connection:
         wire = self.acceptor if dials else self.dialer
         if (
             target.node.crashed
-            or (self.broken and not (self._hung_up and dials))
+            or (self.broken and not (self.has_hung_up and dials))
             or (wire.closed and not dials)
         ):
             return
@@ -368,17 +380,17 @@ class Connection:
         if cut and self._silence is None:
             self._silence = self._later(SILENCE, None, self.broke, "the connection was lost")
         elif not cut and self._silence is not None:
-            self.caller.dispatcher.virtual.cancel(self._silence)
+            self._loop.cancel(self._silence)
             self._silence = None
 
     def hung_up(self) -> None:
         """The side that dialled has closed its socket; what it sent before still arrives."""
-        self._hung_up = True
+        self.has_hung_up = True
         self._end()
 
     def left(self) -> None:
         """The side that listens closes its socket; what it sent before still arrives."""
-        now = self.caller.dispatcher.virtual.time
+        now = self._loop.time
         self.acceptor.closed = True
         reason = "the connection was lost"
         self._later(max(0.0, self._arrives[False] - now) + 2 * TIE, None, self.broke, reason)
@@ -394,7 +406,7 @@ class Connection:
         self.network._simulation.touch_all()
         self.broken = True
         if self._silence is not None:
-            self.caller.dispatcher.virtual.cancel(self._silence)
+            self._loop.cancel(self._silence)
         self._held = {True: [], False: []}
         if self in self.network._connections:
             self.network._connections.remove(self)

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: `id`, which would be an event for the audit hook that keeps the real world out.
+_identity = object.__hash__
+
 _start_thread = get_original("_thread", "start_new_thread")
 _allocate_lock = get_original("_thread", "allocate_lock")
 
@@ -89,6 +92,8 @@ class Simulation:
         #: Greenlets of the last run that were not over: see `_power_off`.
         self._remains: list[greenlet] = []
         self._begin()
+        #: Whether the parts have not served a run yet.
+        self._is_new = True
 
     def _begin(self) -> None:
         """Everything that belongs to one run."""
@@ -132,7 +137,9 @@ class Simulation:
         """
         if isinstance(get_hub_if_exists(), VirtualHub):
             raise SimulationError("a simulation cannot run within another one")
-        self._begin()
+        if not self._is_new:
+            self._begin()
+        self._is_new = False
         done = _allocate_lock()
         done.acquire()
         results: list[T] = []
@@ -453,7 +460,7 @@ class Simulation:
             kind = "arrived" if self.arriving else kind
             node, actor, target = ref._host.name, self._path(ref), ""
         number = self.log.add(self._loop.time, kind, node, actor, target, describe(message), cause)
-        self._letters.setdefault((ref, id(message)), []).append((number, message))
+        self._letters.setdefault((ref, _identity(message)), []).append((number, message))
 
     def note_turn(self, dispatcher: SimulatedDispatcher, item: Any) -> None:
         """The turn of a cell or a waiter begins."""
@@ -508,18 +515,20 @@ class Simulation:
 
     def current_cause(self) -> int:
         """The number of the line that what happens now goes back to."""
-        return self._place()[2] if self.logs else 0
+        if not self.logs:
+            return 0
+        return self.cause if getcurrent() is self._hub else self._place()[2]
 
     def _place(self) -> tuple[str, str, int]:
         """Node, path and current turn of whoever runs now."""
         current = getcurrent()
+        if current is self._hub:
+            node = self._loop.node
+            return ("" if node is None else node.name), "", self.cause
         if isinstance(current, Worker):
             cell = current.cell
             if cell is not None:
                 return cell._host.name, self._path(cell), self._turn_of(cell)
-        if current is self._hub:
-            node = self._loop.node
-            return ("" if node is None else node.name), "", self.cause
         node = self._loop.current_node()
         return ("" if node is None else node.name), "", 0
 
@@ -529,7 +538,7 @@ class Simulation:
 
     def _cause_of(self, cell: Cell, message: Any) -> int:
         """The number of the line that sent this message to `cell`."""
-        key = (cell, id(message))
+        key = (cell, _identity(message))
         letters = self._letters.get(key)
         if letters is None:
             return 0

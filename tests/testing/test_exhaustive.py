@@ -441,3 +441,11 @@ def test_a_small_planted_mistake_is_found_and_all_schedules_of_its_twin_hold(nam
     twin = search(module.repaired, 1000, strategy="exhaustive", failures=failures, record=False)
     assert f"all {twin.runs} schedules hold" in str(twin)
     assert search(module.repaired, 50, failures=failures, record=False).ok
+
+
+def test_it_tells_how_many_schedules_were_given_up_since_they_came_to_the_same() -> None:
+    module = load("stale_lock")
+    orders = explore_orders(Trial(module.repaired), 1000, lambda runs: None)
+    twin = search(module.repaired, 1000, strategy="exhaustive", record=False)
+    assert twin.given_up == orders.given_up > 0
+    assert str(twin).endswith(f"hold ({twin.given_up} more came to the same)")
