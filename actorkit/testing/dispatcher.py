@@ -12,7 +12,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from greenlet import greenlet
+from greenlet import getcurrent, greenlet
 
 from ..kernel import Cell, Dispatcher, Worker
 from ..kernel.terms import STRIDE
@@ -236,6 +236,15 @@ class SimulatedDispatcher(Dispatcher):
     def token(self, size: int) -> bytes:
         """Bytes that are given out once: names of incarnations and sessions."""
         return self.simulation.new_token(size)
+
+    def end_idle(self) -> None:
+        """End the workers that run nobody's turn, here in their thread: later nothing could free
+        what the compiled kernel's frames hold.
+        """
+        here = getcurrent()
+        for worker in self.parked[:]:
+            worker.parent = here
+            worker.throw()
 
     def forget(self) -> None:
         """The simulation is over: hold nothing of it, since a suspended turn may hold this."""

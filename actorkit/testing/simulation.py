@@ -210,6 +210,9 @@ class Simulation:
         hub, self._hub = self._hub, None
         loop = self._loop
         assert hub is not None
+        hub.actorkit_dispatcher.end_idle()
+        for system in self._all_systems:
+            system.end_idle()
         self._remains = [left for left in loop.adopted if not left.dead]
         for left in self._remains:
             _forget_locals(left)

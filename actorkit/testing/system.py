@@ -92,6 +92,10 @@ class SimulatedSystem(ActorSystem):
             name, listen=listen, security=Insecure(), spawnable=spawnable, config=config
         )
 
+    def end_idle(self) -> None:
+        """End the workers that wait for work."""
+        self._given.end_idle()
+
     def leave_behind(self) -> None:
         """The simulation is over: cut what would keep the system alive through its actors.
 

@@ -363,6 +363,22 @@ def test_a_simulation_that_is_over_leaves_nothing_of_its_systems() -> None:
     assert len(systems) == 0
 
 
+def test_a_simulation_in_which_nothing_blocks_at_the_end_leaves_no_hub_or_loop() -> None:
+    def main(sim: Simulation) -> None:
+        sim.system("a").spawn(Echo, name="echo")
+        assert sim.system("b").connect("sim://a").lookup("/echo").ask(1) == 1
+        hubs.add(gevent.get_hub())
+
+    hubs: weakref.WeakSet[Any] = weakref.WeakSet()
+    for _ in range(3):
+        Simulation().run(main)
+    until = time.monotonic() + 30
+    while hubs and time.monotonic() < until:
+        time.sleep(0.01)
+        gc.collect()
+    assert len(hubs) == 0
+
+
 def test_a_system_that_is_left_in_order_stops_in_order() -> None:
     ended: list[Any] = []
 
