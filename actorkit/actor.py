@@ -70,7 +70,8 @@ class Actor:
 
     _cell: LocalRef[Any]
     _callable: ClassVar[set[str]] = set()
-    _specs: ClassVar[dict[tuple[str, float, Inbox | None], Spec]] = {}
+    #: By spawn options; by the class itself for those that most are spawned with.
+    _specs: ClassVar[dict[tuple[str, float, Inbox | None] | type[Actor], Spec]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -195,7 +196,11 @@ class Actor:
 
     def stop(self) -> None:
         """End normally after this turn; a `permanent` actor comes back."""
-        self._own_cell()._stop_itself()
+        try:
+            cell = self._cell
+        except AttributeError:
+            cell = self._own_cell()  # says what is wrong
+        cell._stop_itself()
 
     def watch(self, ref: ActorRef[Any]) -> None:
         """Have a `Terminated(ref, reason, error)` sent here when `ref` ends (now, if it has)."""

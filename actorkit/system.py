@@ -147,10 +147,16 @@ class ActorSystem:
         killed. `on`: a node, its address or a `NodePool`, to start it there; the constructor runs
         there too. Raises NameTaken, TypeError, ValueError, SystemStopped.
         """
-        if name is not None or on is not None:
+        if (
+            name is not None
+            or on is not None
+            or inbox is not None
+            or restart != "transient"
+            or shutdown != 5.0
+        ):
             return self._spawn(self._root, cls, args, kwargs, name, restart, inbox, shutdown, on)
         try:  # the way of most: a short form of `_spawn`
-            spec = cls.__dict__["_specs"][restart, shutdown, inbox]
+            spec = cls._specs[cls]
         except (AttributeError, KeyError, TypeError):
             spec = _spec(cls, restart, shutdown, inbox)
         ref: ActorRef[A] = spawn_cell(self, self._dispatcher, self._root, spec, args, kwargs, None)
@@ -391,6 +397,8 @@ def _spec(cls: type[Actor], restart: str, shutdown: float, inbox: Inbox | None) 
     if len(cls._specs) >= MAX_SPECS:
         cls._specs.clear()
     cls._specs[restart, shutdown, inbox] = spec
+    if restart == "transient" and shutdown == 5.0 and inbox is None:
+        cls._specs[cls] = spec
     return spec
 
 
