@@ -39,7 +39,7 @@ from .dispatcher import Dispatcher, Worker, own_worker
 from .reader import Reader, close_question
 from .supervisor import Regroup, supervise
 from .terms import EMPTY, RUNNING, STOPPED, State
-from .twin import Envelope, Queue, make_instance
+from .twin import Envelope, Family, Queue, make_instance
 
 __all__ = ["KILL_GRACE", "ActorTimer", "Life"]
 
@@ -52,7 +52,7 @@ ENDS_AT_ONCE = 8
 ABNORMAL = (Reason.FAILED, Reason.KILLED, Reason.NODE_LOST)
 
 
-class Life:
+class Life(Family):
     """Everything about a cell that most cells never need."""
 
     __slots__ = (
@@ -65,11 +65,9 @@ class Life:
         "behaviour",
         "behaviours",
         "cell",
-        "children",
         "deferred",
         "ending_within",
         "error",
-        "farewell",
         "front",
         "held",
         "history",
@@ -89,7 +87,6 @@ class Life:
         "value",
         "watchers",
         "watching",
-        "when_childless",
     )
 
     def __init__(self, cell: Cell) -> None:
@@ -106,8 +103,8 @@ class Life:
         self.stash: list[Any] = []
         #: Who looks at the messages: called with each, gives what to call at its end, or None.
         self.tap: Callable[[Any], Callable[[bool], None] | None] | None = None
-        self.children: dict[str | int, Cell] = {}
-        self.when_childless: Callable[[], None] | None = None
+        self.children = {}
+        self.when_childless = None
         self.watchers: dict[Any, None] = {}
         self.watching: dict[Any, None] = {}
         self.links: dict[Any, None] = {}
@@ -116,7 +113,6 @@ class Life:
         self.tasks: dict[Greenlet[..., Any], None] = {}
         #: True once its end has a time limit.
         self.ending_within = False
-        #: True while `on_stop` runs: its children have ended, and it gets no new ones.
         self.farewell = False
         self._to_stop: list[Cell] = []
         self.deferred: weakref.WeakSet[Any] | None = None

@@ -3,6 +3,7 @@
 from ..pure.envelope import Envelope as Envelope
 from ..pure.envelope import Waiter as Waiter
 from ..pure.mailbox import Mailbox as Mailbox
+from ..pure.spawn import Family as Family
 from ..pure.spawn import Plan as Plan
 from ..pure.spawn import make_instance as make_instance
 from ..pure.spawn import spawn as spawn

@@ -283,7 +283,7 @@ cdef class Mailbox(Entry):
     cdef public object _instance
     cdef public object _key
     cdef public object _kwargs
-    cdef public object _life
+    cdef public Family _life
     cdef public Mailbox _parent
     cdef public Plan _spec
     cdef public object _state
@@ -421,7 +421,7 @@ cdef class Mailbox(Entry):
         self._state = _STOPPED
         self._instance = None
         self._idle = False
-        life = self._parent._life
+        cdef Family life = self._parent._life
         del life.children[self._key]
         if self._first is not _EMPTY or self._inbox is not None:
             self._flush()
@@ -448,6 +448,14 @@ cdef inline Envelope question(message, Mailbox cell, Switch dispatcher):
 # -- spawn ------------------------------------------------------------------------------------------
 
 
+cdef class Family:
+    """See `pure/spawn.py`."""
+
+    cdef public dict children
+    cdef public bint farewell
+    cdef public object when_childless
+
+
 cdef class Plan:
     """See `pure/spawn.py`."""
 
@@ -469,20 +477,22 @@ def spawn(
     Raises NameTaken, SystemStopped, and whatever the constructor raises.
     """
     cdef Mailbox cell
-    cdef dict siblings
+    cdef Family life = parent._life
     cdef object uid, key
     if PyThread_get_thread_ident() != dispatcher.thread:
         dispatcher.check_thread()
     if host.stopping or parent._state is _STOPPED:
         raise SystemStopped(f"cannot start {spec.cls.__name__}: {host.name!r} is shutting down")
-    life = parent._life
-    siblings = (parent._get_life() if life is None else life).children
-    if life is not None and life.farewell:
+    if life is None:
+        life = parent._get_life()
+    elif life.farewell:
         raise SystemStopped(f"{parent.path} is ending; start children before on_stop")
     key = uid = next(dispatcher.uids)
     if name is not None:
-        if name in siblings:
-            raise NameTaken(f"{siblings[name].path} is alive; stop it first or choose another name")
+        if name in life.children:
+            raise NameTaken(
+                f"{life.children[name].path} is alive; stop it first or choose another name"
+            )
         key = name
     cell = <Mailbox?>actorkit_make(host.cell_type, ())
     cell._host = host
@@ -495,7 +505,7 @@ def spawn(
     cell._kwargs = kwargs or None
     cell._first = _EMPTY
     cell._state = _STARTING
-    siblings[key] = cell
+    life.children[key] = cell
     if spec.bounded:
         cell._box = spec.make_box()
         cell._get_life()
@@ -670,6 +680,7 @@ cdef class Switch:
     cdef readonly list parked
     cdef public Turns active
     cdef readonly list fresh
+    cdef public object uids
     cdef public bint yielding
     cdef bint asleep
     cdef bint plain  # `hand_to` is not overridden

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from ..dispatcher import Dispatcher
     from ..spec import Spec
 
-__all__ = ["Plan", "make_instance", "spawn"]
+__all__ = ["Family", "Plan", "make_instance", "spawn"]
+
+
+class Family:
+    """What each spawn and end of a child needs of its parent's `Life`."""
+
+    __slots__ = ("children", "farewell", "when_childless")
+
+    children: dict[str | int, Cell]
+    farewell: bool  #: `on_stop` runs: its children have ended, and it gets no new ones
+    when_childless: Callable[[], None] | None  #: what comes when all have ended, if they are to
 
 
 class Plan:
