@@ -92,7 +92,7 @@ class ActorSystem:
         self.tracing: Tracing | None = None
         self._dispatcher = self._find_dispatcher()
         self._root: LocalRef[Guardian] = LocalRef(
-            self, self._dispatcher, None, _spec(Guardian, "temporary", 5.0, None), "", 0, (), None
+            self, self._dispatcher, None, _spec(Guardian, "temporary", 5.0, None), "", 0, ()
         )
         make_instance(self._root)
         self._root._state = RUNNING

@@ -103,6 +103,7 @@ class Life(Family):
         self.stash: list[Any] = []
         #: Who looks at the messages: called with each, gives what to call at its end, or None.
         self.tap: Callable[[Any], Callable[[bool], None] | None] | None = None
+        self.box = cell._spec.make_box() if cell._spec.bounded else None
         self.children = {}
         self.when_childless = None
         self.watchers: dict[Any, None] = {}
@@ -205,7 +206,7 @@ class Life(Family):
     def _slow(self) -> bool:
         """Whether every message needs the long way through `run_turn`."""
         return (
-            self.cell._box is not None
+            self.box is not None
             or self.owner is not None
             or self._idle_after is not None
             or self.tap is not None
@@ -222,9 +223,9 @@ class Life(Family):
             self.held = True
         elif self.front or self._slow:
             cell._handler = None
-            if self.front or cell._first is not EMPTY or cell._inbox or cell._box:
+            if self.front or cell._first is not EMPTY or cell._inbox or self.box:
                 cell._dispatcher.schedule(cell)
-            elif cell._box is None:
+            elif self.box is None:
                 cell._idle = True
             else:
                 self.held = True
@@ -243,8 +244,8 @@ class Life(Family):
         cell = self.cell
         if self.front:
             return self.front.pop(0)
-        if cell._box is not None:
-            return cell._box.take()
+        if self.box is not None:
+            return self.box.take()
         first = cell._first
         if first is not EMPTY:
             cell._first = EMPTY
@@ -762,8 +763,8 @@ class Life(Family):
     def put_back(self, messages: list[Any]) -> None:
         """Put messages in front of the inbox, in their order."""
         cell = self.cell
-        if cell._box is not None:
-            cell._box.put_back(messages)
+        if self.box is not None:
+            self.box.put_back(messages)
             return
         if cell._first is not EMPTY:
             messages = [*messages, cell._first]
