@@ -17,7 +17,18 @@ from .actor import Actor
 from .errors import ActorNotFound, SystemStopped
 from .events import EventStream
 from .groups import Groups
-from .kernel import RUNNING, STOPPED, Cell, Dispatcher, Inbox, Life, Spec, Worker, make_instance
+from .kernel import (
+    RUNNING,
+    STOPPED,
+    Cell,
+    Dispatcher,
+    Inbox,
+    Life,
+    Spec,
+    Worker,
+    make_instance,
+    with_short_way,
+)
 from .kernel import spawn as spawn_cell
 from .kernel.asking import ASK_TIMEOUT, check_timeout
 from .kernel.life import KILL_GRACE
@@ -127,6 +138,7 @@ class ActorSystem:
 
     # -- actors ---------------------------------------------------------------------------------
 
+    @with_short_way
     def spawn(
         self,
         cls: type[A],

@@ -7,6 +7,7 @@ from ..pure.spawn import Family as Family
 from ..pure.spawn import Plan as Plan
 from ..pure.spawn import make_instance as make_instance
 from ..pure.spawn import spawn as spawn
+from ..pure.spawn import with_short_way as with_short_way
 from ..pure.switch import Queue as Queue
 from ..pure.switch import Switch as Switch
 from ..pure.switch import get_ident as get_ident

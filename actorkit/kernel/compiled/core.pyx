@@ -15,6 +15,7 @@ from cpython.object cimport PyObject, PyObject_Size
 from cpython.tuple cimport PyTuple_GET_SIZE
 
 from contextvars import Context
+from functools import wraps
 
 from gevent.exceptions import BlockingSwitchOutError
 from greenlet import GreenletExit
@@ -495,6 +496,12 @@ def spawn(
 
     Raises NameTaken, SystemStopped, and whatever the constructor raises.
     """
+    return start(host, dispatcher, parent, spec, args, kwargs, name)
+
+
+cdef Mailbox start(
+    host, Switch dispatcher, Mailbox parent, Plan spec, tuple args, dict kwargs, name
+):
     cdef Mailbox cell
     cdef Family life = parent._life
     cdef Arguments given
@@ -552,6 +559,25 @@ def spawn(
             cell._first = cell._inbox.take()
             dispatcher.enqueue(cell)
     return cell
+
+
+def with_short_way(spawn):
+    """See `pure/spawn.py`. The short way is that of `spawn(cls, *args)`, where the class is known."""
+
+    @wraps(spawn)
+    def spawn_shortly(self, cls, *args, **kwargs):
+        cdef Mailbox root
+        if not kwargs:
+            try:
+                spec = cls._specs[cls]
+            except (AttributeError, KeyError, TypeError):
+                pass
+            else:
+                root = self._root
+                return start(self, root._dispatcher, root, spec, args, None, None)
+        return spawn(self, cls, *args, **kwargs)
+
+    return spawn_shortly
 
 
 cpdef int make_instance(Mailbox cell) except -1:

@@ -6,7 +6,7 @@ Used by the system (`spawn`) and by restarts (`make_instance`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import NameTaken, SystemStopped
 from ...events import ActorStarted
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from ..inbox import Box
     from ..spec import Spec
 
-__all__ = ["Arguments", "Family", "Plan", "make_instance", "spawn"]
+__all__ = ["Arguments", "Family", "Plan", "make_instance", "spawn", "with_short_way"]
+
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Arguments:
@@ -118,6 +121,14 @@ def spawn(
             cell._first = queue.popleft()
             dispatcher.schedule(cell)
     return cell
+
+
+def with_short_way(spawn: F) -> F:
+    """For `ActorSystem.spawn`: what a system's spawn with the usual options is.
+
+    The compiled kernel has a way of its own for it; here it is the function itself.
+    """
+    return spawn
 
 
 def make_instance(cell: Cell) -> None:
