@@ -190,9 +190,9 @@ class Actor:
         **kwargs: Any,
     ) -> ActorRef[A]:
         """Start a child: as `ActorSystem.spawn`, supervised by this actor and ended with it."""
-        return self.system._spawn(
-            self._own_cell(), cls, args, kwargs, name, restart, inbox, shutdown, on
-        )
+        cell = self._own_cell()
+        system: ActorSystem = cell._host  # type: ignore[assignment]
+        return system._spawn(cell, cls, args, kwargs, name, restart, inbox, shutdown, on)
 
     def stop(self) -> None:
         """End normally after this turn; a `permanent` actor comes back."""

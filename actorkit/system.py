@@ -324,8 +324,9 @@ class ActorSystem:
             _check_name(name)
         if on is not None:
             return self._spawn_elsewhere(on, cls, args, kwargs, name, restart, inbox, shutdown)
+        usual = inbox is None and restart == "transient" and shutdown == 5.0
         try:
-            spec = cls.__dict__["_specs"][restart, shutdown, inbox]
+            spec = cls._specs[cls] if usual else cls.__dict__["_specs"][restart, shutdown, inbox]
         except (AttributeError, KeyError, TypeError):
             spec = _spec(cls, restart, shutdown, inbox)
         ref: ActorRef[A] = spawn_cell(self, self._dispatcher, parent, spec, args, kwargs, name)
