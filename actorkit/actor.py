@@ -70,8 +70,8 @@ class Actor:
 
     _cell: LocalRef[Any]
     _callable: ClassVar[set[str]] = set()
-    #: By spawn options; by the class itself for those that most are spawned with.
-    _specs: ClassVar[dict[tuple[str, float, Inbox | None] | type[Actor], Spec]] = {}
+    #: By class and spawn options; by the class alone for those that most are spawned with.
+    _specs: ClassVar[dict[Any, Spec]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

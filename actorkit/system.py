@@ -326,7 +326,7 @@ class ActorSystem:
             return self._spawn_elsewhere(on, cls, args, kwargs, name, restart, inbox, shutdown)
         usual = inbox is None and restart == "transient" and shutdown == 5.0
         try:
-            spec = cls._specs[cls] if usual else cls.__dict__["_specs"][restart, shutdown, inbox]
+            spec = cls._specs[cls if usual else (cls, restart, shutdown, inbox)]
         except (AttributeError, KeyError, TypeError):
             spec = _spec(cls, restart, shutdown, inbox)
         ref: ActorRef[A] = spawn_cell(self, self._dispatcher, parent, spec, args, kwargs, name)
@@ -409,9 +409,8 @@ def _spec(cls: type[Actor], restart: str, shutdown: float, inbox: Inbox | None) 
     spec = Spec(cls, restart, shutdown, cls.inbox if inbox is None else inbox, Actor)
     if len(cls._specs) >= MAX_SPECS:
         cls._specs.clear()
-    cls._specs[restart, shutdown, inbox] = spec
-    if restart == "transient" and shutdown == 5.0 and inbox is None:
-        cls._specs[cls] = spec
+    usual = inbox is None and restart == "transient" and shutdown == 5.0
+    cls._specs[cls if usual else (cls, restart, shutdown, inbox)] = spec
     return spec
 
 
