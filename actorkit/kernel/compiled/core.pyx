@@ -288,7 +288,7 @@ cdef class Mailbox(Entry):
     cdef public Plan _spec
     cdef PyObject *state  # a `State`: they live as long as their module, nobody need count them
     cdef public Turns _worker
-    cdef readonly long long uid
+    cdef readonly cython.py_int uid
 
     def __cinit__(self):
         self.state = <PyObject*>_STARTING
