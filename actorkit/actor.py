@@ -70,7 +70,8 @@ class Actor:
 
     _cell: LocalRef[Any]
     _callable: ClassVar[set[str]] = set()
-    _specs: ClassVar[dict[tuple[str, float, Inbox | None], Spec]] = {}
+    #: By class and spawn options; by the class alone for those that most are spawned with.
+    _specs: ClassVar[dict[Any, Spec]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -189,13 +190,17 @@ class Actor:
         **kwargs: Any,
     ) -> ActorRef[A]:
         """Start a child: as `ActorSystem.spawn`, supervised by this actor and ended with it."""
-        return self.system._spawn(
-            self._own_cell(), cls, args, kwargs, name, restart, inbox, shutdown, on
-        )
+        cell = self._own_cell()
+        system: ActorSystem = cell._host  # type: ignore[assignment]
+        return system._spawn(cell, cls, args, kwargs, name, restart, inbox, shutdown, on)
 
     def stop(self) -> None:
         """End normally after this turn; a `permanent` actor comes back."""
-        self._own_cell()._stop_itself()
+        try:
+            cell = self._cell
+        except AttributeError:
+            cell = self._own_cell()  # says what is wrong
+        cell._stop_itself()
 
     def watch(self, ref: ActorRef[Any]) -> None:
         """Have a `Terminated(ref, reason, error)` sent here when `ref` ends (now, if it has)."""

@@ -17,7 +17,18 @@ from .actor import Actor
 from .errors import ActorNotFound, SystemStopped
 from .events import EventStream
 from .groups import Groups
-from .kernel import RUNNING, STOPPED, Cell, Dispatcher, Inbox, Life, Spec, Worker, make_instance
+from .kernel import (
+    RUNNING,
+    STOPPED,
+    Cell,
+    Dispatcher,
+    Inbox,
+    Life,
+    Spec,
+    Worker,
+    make_instance,
+    with_short_way,
+)
 from .kernel import spawn as spawn_cell
 from .kernel.asking import ASK_TIMEOUT, check_timeout
 from .kernel.life import KILL_GRACE
@@ -92,7 +103,7 @@ class ActorSystem:
         self.tracing: Tracing | None = None
         self._dispatcher = self._find_dispatcher()
         self._root: LocalRef[Guardian] = LocalRef(
-            self, self._dispatcher, None, _spec(Guardian, "temporary", 5.0, None), "", 0, (), None
+            self, self._dispatcher, None, _spec(Guardian, "temporary", 5.0, None), "", 0, ()
         )
         make_instance(self._root)
         self._root._state = RUNNING
@@ -127,6 +138,7 @@ class ActorSystem:
 
     # -- actors ---------------------------------------------------------------------------------
 
+    @with_short_way
     def spawn(
         self,
         cls: type[A],
@@ -147,10 +159,16 @@ class ActorSystem:
         killed. `on`: a node, its address or a `NodePool`, to start it there; the constructor runs
         there too. Raises NameTaken, TypeError, ValueError, SystemStopped.
         """
-        if name is not None or on is not None:
+        if (
+            name is not None
+            or on is not None
+            or inbox is not None
+            or restart != "transient"
+            or shutdown != 5.0
+        ):
             return self._spawn(self._root, cls, args, kwargs, name, restart, inbox, shutdown, on)
         try:  # the way of most: a short form of `_spawn`
-            spec = cls.__dict__["_specs"][restart, shutdown, inbox]
+            spec = cls._specs[cls]
         except (AttributeError, KeyError, TypeError):
             spec = _spec(cls, restart, shutdown, inbox)
         ref: ActorRef[A] = spawn_cell(self, self._dispatcher, self._root, spec, args, kwargs, None)
@@ -306,8 +324,9 @@ class ActorSystem:
             _check_name(name)
         if on is not None:
             return self._spawn_elsewhere(on, cls, args, kwargs, name, restart, inbox, shutdown)
+        usual = inbox is None and restart == "transient" and shutdown == 5.0
         try:
-            spec = cls.__dict__["_specs"][restart, shutdown, inbox]
+            spec = cls._specs[cls if usual else (cls, restart, shutdown, inbox)]
         except (AttributeError, KeyError, TypeError):
             spec = _spec(cls, restart, shutdown, inbox)
         ref: ActorRef[A] = spawn_cell(self, self._dispatcher, parent, spec, args, kwargs, name)
@@ -390,7 +409,8 @@ def _spec(cls: type[Actor], restart: str, shutdown: float, inbox: Inbox | None) 
     spec = Spec(cls, restart, shutdown, cls.inbox if inbox is None else inbox, Actor)
     if len(cls._specs) >= MAX_SPECS:
         cls._specs.clear()
-    cls._specs[restart, shutdown, inbox] = spec
+    usual = inbox is None and restart == "transient" and shutdown == 5.0
+    cls._specs[cls if usual else (cls, restart, shutdown, inbox)] = spec
     return spec
 
 

@@ -14,7 +14,7 @@ from .life import Life
 from .spec import Spec
 from .task import Task
 from .terms import EMPTY, RUNNING, STOPPED, State
-from .twin import BUILT, NAME, Envelope, Waiter, make_instance, spawn
+from .twin import BUILT, NAME, Envelope, Waiter, make_instance, spawn, with_short_way
 
 __all__ = [
     "BUILT",
@@ -37,4 +37,5 @@ __all__ = [
     "make_instance",
     "own_worker",
     "spawn",
+    "with_short_way",
 ]

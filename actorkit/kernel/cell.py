@@ -19,6 +19,7 @@ from .twin import Envelope, Mailbox
 if TYPE_CHECKING:
     from ..ref import ActorRef
     from .dispatcher import Worker
+    from .inbox import Box
     from .life import Life
 
 __all__ = ["Cell"]
@@ -39,8 +40,8 @@ class Cell(Mailbox):
     @property
     def name(self) -> str:
         """The last part of the path."""
-        key = self._key
-        return key if isinstance(key, str) else f"${key}"
+        name = self._name
+        return f"${self.uid}" if name is None else name
 
     @property
     def path(self) -> str:
@@ -51,6 +52,17 @@ class Cell(Mailbox):
             names.append(cell.name)
             cell = cell._parent
         return "/" + "/".join(reversed(names))
+
+    @property
+    def _key(self) -> str | int:
+        """What its parent knows it by: its name, or its uid where it has none."""
+        return self.uid if self._name is None else self._name
+
+    @property
+    def _box(self) -> Box | None:
+        """The storage of an inbox that has limits."""
+        life = self._life
+        return None if life is None else life.box
 
     @property
     def _ref(self) -> ActorRef[Any]:
@@ -91,8 +103,9 @@ class Cell(Mailbox):
         if self._inbox is not None:
             pending.extend(self._inbox)
             self._inbox = None
-        if self._box is not None:
-            pending.extend(self._box.drain())
+        box = self._box
+        if box is not None:
+            pending.extend(box.drain())
         for message in pending:
             self._dead_letter(message)
 

@@ -41,7 +41,7 @@ import os
 import random
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import Context
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -65,6 +65,9 @@ __all__ = ["SLICE", "Dispatcher", "TurnGuard", "Worker", "await_answer", "own_wo
 SLICE = 0.001
 #: How often in a slice the clock is looked at when turns are long.
 LOOKS_PER_SLICE = 10
+
+#: No two actors of a process have the same uid.
+_UIDS = count(1)
 
 _FORKED = 0  # no thread has this number
 
@@ -196,11 +199,10 @@ class Dispatcher(Switch):
 
     #: The most messages of one cell in one turn; a simulation takes one at a time.
     stride: ClassVar[int] = STRIDE
-    #: The uids of its cells.
-    uids: Iterator[int] = count(1)
 
     def __init__(self, hub: Any, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(hub, clock)
+        self.uids = _UIDS
         self.loop = hub.loop
         self.timers = Timers(self.loop, clock)
         self.timeouts = TimeoutWheel(self.timers)

@@ -39,7 +39,7 @@ from .dispatcher import Dispatcher, Worker, own_worker
 from .reader import Reader, close_question
 from .supervisor import Regroup, supervise
 from .terms import EMPTY, RUNNING, STOPPED, State
-from .twin import Envelope, Queue, make_instance
+from .twin import Envelope, Family, Queue, make_instance
 
 __all__ = ["KILL_GRACE", "ActorTimer", "Life"]
 
@@ -52,7 +52,7 @@ ENDS_AT_ONCE = 8
 ABNORMAL = (Reason.FAILED, Reason.KILLED, Reason.NODE_LOST)
 
 
-class Life:
+class Life(Family):
     """Everything about a cell that most cells never need."""
 
     __slots__ = (
@@ -65,11 +65,9 @@ class Life:
         "behaviour",
         "behaviours",
         "cell",
-        "children",
         "deferred",
         "ending_within",
         "error",
-        "farewell",
         "front",
         "held",
         "history",
@@ -89,7 +87,6 @@ class Life:
         "value",
         "watchers",
         "watching",
-        "when_childless",
     )
 
     def __init__(self, cell: Cell) -> None:
@@ -106,8 +103,9 @@ class Life:
         self.stash: list[Any] = []
         #: Who looks at the messages: called with each, gives what to call at its end, or None.
         self.tap: Callable[[Any], Callable[[bool], None] | None] | None = None
-        self.children: dict[str | int, Cell] = {}
-        self.when_childless: Callable[[], None] | None = None
+        self.box = cell._spec.make_box() if cell._spec.bounded else None
+        self.children = {}
+        self.when_childless = None
         self.watchers: dict[Any, None] = {}
         self.watching: dict[Any, None] = {}
         self.links: dict[Any, None] = {}
@@ -116,7 +114,6 @@ class Life:
         self.tasks: dict[Greenlet[..., Any], None] = {}
         #: True once its end has a time limit.
         self.ending_within = False
-        #: True while `on_stop` runs: its children have ended, and it gets no new ones.
         self.farewell = False
         self._to_stop: list[Cell] = []
         self.deferred: weakref.WeakSet[Any] | None = None
@@ -209,7 +206,7 @@ class Life:
     def _slow(self) -> bool:
         """Whether every message needs the long way through `run_turn`."""
         return (
-            self.cell._box is not None
+            self.box is not None
             or self.owner is not None
             or self._idle_after is not None
             or self.tap is not None
@@ -226,9 +223,9 @@ class Life:
             self.held = True
         elif self.front or self._slow:
             cell._handler = None
-            if self.front or cell._first is not EMPTY or cell._inbox or cell._box:
+            if self.front or cell._first is not EMPTY or cell._inbox or self.box:
                 cell._dispatcher.schedule(cell)
-            elif cell._box is None:
+            elif self.box is None:
                 cell._idle = True
             else:
                 self.held = True
@@ -247,8 +244,8 @@ class Life:
         cell = self.cell
         if self.front:
             return self.front.pop(0)
-        if cell._box is not None:
-            return cell._box.take()
+        if self.box is not None:
+            return self.box.take()
         first = cell._first
         if first is not EMPTY:
             cell._first = EMPTY
@@ -766,8 +763,8 @@ class Life:
     def put_back(self, messages: list[Any]) -> None:
         """Put messages in front of the inbox, in their order."""
         cell = self.cell
-        if cell._box is not None:
-            cell._box.put_back(messages)
+        if self.box is not None:
+            self.box.put_back(messages)
             return
         if cell._first is not EMPTY:
             messages = [*messages, cell._first]

@@ -102,8 +102,8 @@ class Reader:
         for index, message in enumerate(life.front):
             if matches(message):
                 return life.front.pop(index)
-        if life.cell._box is not None:
-            return life.cell._box.take(matches)
+        if life.box is not None:
+            return life.box.take(matches)
         front, life.front = life.front, []
         try:
             while (message := life.take()) is not EMPTY:

@@ -13,6 +13,7 @@ __all__ = [
     "BUILT",
     "NAME",
     "Envelope",
+    "Family",
     "Mailbox",
     "Plan",
     "Queue",
@@ -22,6 +23,7 @@ __all__ = [
     "get_ident",
     "make_instance",
     "spawn",
+    "with_short_way",
 ]
 
 #: Whether there is a compiled kernel.
@@ -33,12 +35,13 @@ NAME: str = "compiled" if BUILT and os.environ.get("ACTORKIT_PURE", "") in ("", 
 if TYPE_CHECKING or NAME == "pure":
     from .pure.envelope import Envelope, Waiter
     from .pure.mailbox import Mailbox
-    from .pure.spawn import Plan, make_instance, spawn
+    from .pure.spawn import Family, Plan, make_instance, spawn, with_short_way
     from .pure.switch import Queue, Switch, get_ident
     from .pure.turns import Turns
 else:
     from .compiled.core import (
         Envelope,
+        Family,
         Mailbox,
         Plan,
         Queue,
@@ -48,4 +51,5 @@ else:
         get_ident,
         make_instance,
         spawn,
+        with_short_way,
     )

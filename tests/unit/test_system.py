@@ -262,3 +262,39 @@ def test_actorkit_does_not_import_zmq() -> None:
 
     code = "import sys, actorkit; assert 'zmq' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class Secretive(Actor):
+    """Keeps from `Actor` that it is derived from."""
+
+    def __init_subclass__(cls) -> None:
+        pass
+
+    def receive(self, message: Any) -> str:
+        return type(self).__name__
+
+
+class Derived(Secretive):
+    pass
+
+
+def test_a_spawn_makes_the_class_named_whatever_was_spawned_before(system: ActorSystem) -> None:
+    for _ in range(2):
+        for cls in (Secretive, Derived):
+            assert system.spawn(cls).ask("who") == cls.__name__
+            assert system.spawn(cls, restart="temporary").ask("who") == cls.__name__
+
+
+def test_options_of_one_spawn_are_not_those_of_the_next(system: ActorSystem) -> None:
+    class Ending(Actor):
+        def receive(self, message: Any) -> None:
+            self.stop()
+
+    for _ in range(2):
+        usual, permanent = system.spawn(Ending), system.spawn(Ending, restart="permanent")
+        for ref in (usual, permanent):
+            ref.tell("end")
+        usual.join(timeout=5)
+        permanent.ask("end", timeout=5)
+        assert usual.ready()
+        assert not permanent.ready()

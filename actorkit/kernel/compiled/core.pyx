@@ -15,6 +15,7 @@ from cpython.object cimport PyObject, PyObject_Size
 from cpython.tuple cimport PyTuple_GET_SIZE
 
 from contextvars import Context
+from functools import wraps
 
 from gevent.exceptions import BlockingSwitchOutError
 from greenlet import GreenletExit
@@ -55,6 +56,7 @@ cdef object _EMPTY = EMPTY
 cdef object _RUNNING = RUNNING
 cdef object _STOPPED = STOPPED
 cdef object _STARTING = State.STARTING
+cdef object _State = State
 cdef object _NORMAL = Reason.NORMAL
 cdef object _Call = Call
 cdef object _Context = Context
@@ -271,36 +273,45 @@ cdef class Mailbox(Entry):
     """See `pure/mailbox.py`."""
 
     cdef object __weakref__
-    cdef public object _args
     cdef public Envelope _asking
-    cdef public object _box
     cdef public Switch _dispatcher
     cdef public object _first
+    cdef public object _given
     cdef public long long _handled
     cdef public object _host
     cdef public bint _idle
     cdef public Queue _inbox
     cdef public object _instance
-    cdef public object _key
-    cdef public object _kwargs
-    cdef public object _life
+    cdef public Family _life
+    cdef public str _name
     cdef public Mailbox _parent
     cdef public Plan _spec
-    cdef public object _state
+    cdef PyObject *state  # a `State`: they live as long as their module, nobody need count them
     cdef public Turns _worker
-    cdef public object uid
+    cdef readonly cython.py_int uid
 
-    def __init__(self, host, Switch dispatcher, Mailbox parent, Plan spec, key, uid, args, kwargs):
+    def __cinit__(self):
+        self.state = <PyObject*>_STARTING
+
+    def __init__(self, host, Switch dispatcher, Mailbox parent, Plan spec, name, uid, given):
         self._host = host
         self._dispatcher = dispatcher
         self._parent = parent
         self._spec = spec
-        self._key = key
+        self._name = name
         self.uid = uid
-        self._args = args
-        self._kwargs = kwargs
+        self._given = given
         self._first = _EMPTY
-        self._state = _STARTING
+
+    @property
+    def _state(self):
+        return <object>self.state
+
+    @_state.setter
+    def _state(self, value):
+        if type(value) is not _State:
+            raise TypeError(f"not a state: {value!r}")
+        self.state = <PyObject*>value
 
     def tell(self, message):
         cdef Switch dispatcher = self._dispatcher
@@ -388,10 +399,10 @@ cdef class Mailbox(Entry):
             self._idle = False
             self._first = message
             self._dispatcher.enqueue(self)
-        elif self._state is _STOPPED:
+        elif self.state is <PyObject*>_STOPPED:
             self._dead_letter(message)
-        elif self._box is not None:
-            self._box.put(self, message, block, timeout)
+        elif self._life is not None and self._life.box is not None:
+            self._life.box.put(self, message, block, timeout)
         else:
             if self._inbox is None:
                 spare = self._dispatcher.spare
@@ -401,9 +412,9 @@ cdef class Mailbox(Entry):
 
     def _stop_itself(self):
         """The actor's own normal end: after this turn; a `permanent` one comes back."""
-        if self._life is None and self._state is _RUNNING and self._spec.plain_end:
+        if self._life is None and self.state is <PyObject*>_RUNNING and self._spec.plain_end:
             self.stop_plainly()
-        elif self._state is not _STOPPED:
+        elif self.state is not <PyObject*>_STOPPED:
             self._get_life().end_itself()
 
     cdef int stop_plainly(self) except -1:
@@ -418,11 +429,11 @@ cdef class Mailbox(Entry):
         self.stop_plainly()
 
     cdef int end(self, reason) except -1:
-        self._state = _STOPPED
+        self.state = <PyObject*>_STOPPED
         self._instance = None
         self._idle = False
-        life = self._parent._life
-        del life.children[self._key]
+        cdef Family life = self._parent._life
+        del life.children[self.uid if self._name is None else self._name]
         if self._first is not _EMPTY or self._inbox is not None:
             self._flush()
         events = self._host.events
@@ -448,6 +459,23 @@ cdef inline Envelope question(message, Mailbox cell, Switch dispatcher):
 # -- spawn ------------------------------------------------------------------------------------------
 
 
+@cython.final
+cdef class Arguments:
+    """See `pure/spawn.py`."""
+
+    cdef tuple args
+    cdef dict kwargs
+
+
+cdef class Family:
+    """See `pure/spawn.py`."""
+
+    cdef public object box
+    cdef public dict children
+    cdef public bint farewell
+    cdef public object when_childless
+
+
 cdef class Plan:
     """See `pure/spawn.py`."""
 
@@ -468,36 +496,46 @@ def spawn(
 
     Raises NameTaken, SystemStopped, and whatever the constructor raises.
     """
+    return start(host, dispatcher, parent, spec, args, kwargs, name)
+
+
+cdef Mailbox start(
+    host, Switch dispatcher, Mailbox parent, Plan spec, tuple args, dict kwargs, name
+):
     cdef Mailbox cell
-    cdef dict siblings
-    cdef object uid, key
+    cdef Family life = parent._life
+    cdef Arguments given
+    cdef object uid
     if PyThread_get_thread_ident() != dispatcher.thread:
         dispatcher.check_thread()
-    if host.stopping or parent._state is _STOPPED:
+    if host.stopping or parent.state is <PyObject*>_STOPPED:
         raise SystemStopped(f"cannot start {spec.cls.__name__}: {host.name!r} is shutting down")
-    life = parent._life
-    siblings = (parent._get_life() if life is None else life).children
-    if life is not None and life.farewell:
+    if life is None:
+        life = parent._get_life()
+    elif life.farewell:
         raise SystemStopped(f"{parent.path} is ending; start children before on_stop")
-    key = uid = next(dispatcher.uids)
-    if name is not None:
-        if name in siblings:
-            raise NameTaken(f"{siblings[name].path} is alive; stop it first or choose another name")
-        key = name
+    if name is not None and name in life.children:
+        raise NameTaken(
+            f"{life.children[name].path} is alive; stop it first or choose another name"
+        )
+    uid = next(dispatcher.uids)
     cell = <Mailbox?>actorkit_make(host.cell_type, ())
     cell._host = host
     cell._dispatcher = dispatcher
     cell._parent = parent
     cell._spec = spec
-    cell._key = key
+    cell._name = name
     cell.uid = uid
-    cell._args = args
-    cell._kwargs = kwargs or None
+    if kwargs:
+        given = Arguments.__new__(Arguments)
+        given.args = args
+        given.kwargs = kwargs
+        cell._given = given
+    else:
+        cell._given = args
     cell._first = _EMPTY
-    cell._state = _STARTING
-    siblings[key] = cell
+    life.children[uid if name is None else name] = cell
     if spec.bounded:
-        cell._box = spec.make_box()
         cell._get_life()
     try:
         make_instance(cell)
@@ -510,7 +548,7 @@ def spawn(
     if spec.begins:
         cell._get_life().begin()
         return cell
-    cell._state = _RUNNING
+    cell.state = <PyObject*>_RUNNING
     if cell._life is not None:
         cell._life.settle()
     else:
@@ -523,11 +561,36 @@ def spawn(
     return cell
 
 
+def with_short_way(spawn):
+    """See `pure/spawn.py`. The short way is that of `spawn(cls, *args)`, where the class is known."""
+
+    @wraps(spawn)
+    def spawn_shortly(self, cls, *args, **kwargs):
+        cdef Mailbox root
+        if not kwargs:
+            try:
+                spec = cls._specs[cls]
+            except (AttributeError, KeyError, TypeError):
+                pass
+            else:
+                root = self._root
+                return start(self, root._dispatcher, root, spec, args, None, None)
+        return spawn(self, cls, *args, **kwargs)
+
+    return spawn_shortly
+
+
 cpdef int make_instance(Mailbox cell) except -1:
     """Construct the actor's object; `_cell` is there before `__init__` runs."""
     cdef Plan spec = cell._spec
-    cdef tuple args = cell._args
-    kwargs = cell._kwargs
+    cdef tuple args
+    cdef dict kwargs = None
+    given = cell._given
+    if type(given) is Arguments:
+        args = (<Arguments>given).args
+        kwargs = (<Arguments>given).kwargs
+    else:
+        args = given
     if spec.new is None:
         instance = actorkit_make(spec.cls, ())
     else:
@@ -670,6 +733,7 @@ cdef class Switch:
     cdef readonly list parked
     cdef public Turns active
     cdef readonly list fresh
+    cdef public object uids
     cdef public bint yielding
     cdef bint asleep
     cdef bint plain  # `hand_to` is not overridden

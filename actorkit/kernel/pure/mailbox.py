@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from ...ref import ActorRef
     from ..cell import Cell
     from ..dispatcher import Dispatcher, Worker
-    from ..inbox import Box
     from ..life import Life
     from ..spec import Spec
+    from .spawn import Arguments
 
 __all__ = ["Mailbox"]
 
@@ -34,27 +34,25 @@ class Mailbox:
 
     `_idle`: alive, nothing in the inbox, in nobody's hands: the next message may go to `_first`
     and the cell to the ready deque. Otherwise messages go to `_inbox` (made when needed, given back
-    when drained), or to `_box`, where the inbox has limits.
+    when drained), or to the life's `box`, where the inbox has limits.
     `_handler` is called as `handler(instance, message)`; it is None whenever the worker's short way
     does not apply, and then `_step` is called instead.
     """
 
     __slots__ = (
         "__weakref__",
-        "_args",
         "_asking",
-        "_box",
         "_dispatcher",
         "_first",
+        "_given",
         "_handled",
         "_handler",
         "_host",
         "_idle",
         "_inbox",
         "_instance",
-        "_key",
-        "_kwargs",
         "_life",
+        "_name",
         "_parent",
         "_spec",
         "_state",
@@ -67,6 +65,8 @@ class Mailbox:
         @property
         def path(self) -> str: ...
         @property
+        def _key(self) -> str | int: ...
+        @property
         def _ref(self) -> ActorRef[Any]: ...
         def _get_life(self) -> Life: ...
         def _flush(self) -> None: ...
@@ -78,23 +78,20 @@ class Mailbox:
         dispatcher: Dispatcher,
         parent: Cell | None,
         spec: Spec,
-        key: str | int,
+        name: str | None,
         uid: int,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any] | None,
+        given: tuple[Any, ...] | Arguments,
     ) -> None:
         self._host = host
         self._dispatcher = dispatcher
         self._parent = parent
         self._spec = spec
-        self._key = key
+        self._name = name
         self.uid = uid
-        self._args = args
-        self._kwargs = kwargs
+        self._given = given
         self._idle = False
         self._first: Any = EMPTY
         self._inbox: Queue[Any] | None = None
-        self._box: Box | None = None
         self._handler: Callable[[Any, Any], Any] | None = None
         self._life: Life | None = None
         self._state = State.STARTING
@@ -179,8 +176,8 @@ class Mailbox:
             self._dispatcher.schedule(self)
         elif self._state is STOPPED:
             self._dead_letter(message)
-        elif self._box is not None:
-            self._box.put(self, message, block, timeout)  # type: ignore[arg-type]
+        elif self._life is not None and self._life.box is not None:
+            self._life.box.put(self, message, block, timeout)  # type: ignore[arg-type]
         elif self._inbox is not None:
             self._inbox.append(message)
         else:

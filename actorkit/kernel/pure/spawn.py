@@ -6,7 +6,7 @@ Used by the system (`spawn`) and by restarts (`make_instance`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import NameTaken, SystemStopped
 from ...events import ActorStarted
@@ -16,9 +16,34 @@ from .switch import get_ident
 if TYPE_CHECKING:
     from ..cell import Cell
     from ..dispatcher import Dispatcher
+    from ..inbox import Box
     from ..spec import Spec
 
-__all__ = ["Plan", "make_instance", "spawn"]
+__all__ = ["Arguments", "Family", "Plan", "make_instance", "spawn", "with_short_way"]
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Arguments:
+    """What an actor's constructor is called with, where that is more than a tuple."""
+
+    __slots__ = ("args", "kwargs")
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.args = args
+        self.kwargs = kwargs
+
+
+class Family:
+    """What of a `Life` the plain ways need: those of messages, and of a child's start and end."""
+
+    __slots__ = ("box", "children", "farewell", "when_childless")
+
+    box: Box | None  #: the storage of an inbox that has limits
+    children: dict[str | int, Cell]
+    farewell: bool  #: `on_stop` runs: its children have ended, and it gets no new ones
+    when_childless: Callable[[], None] | None  #: what comes when all have ended, if they are to
 
 
 class Plan:
@@ -66,16 +91,13 @@ def spawn(
     siblings = (parent._get_life() if life is None else life).children
     if life is not None and life.farewell:
         raise SystemStopped(f"{parent.path} is ending; start children before on_stop")
+    if name is not None and name in siblings:
+        raise NameTaken(f"{siblings[name].path} is alive; stop it first or choose another name")
     uid = next(dispatcher.uids)
-    key: str | int = uid
-    if name is not None:
-        if name in siblings:
-            raise NameTaken(f"{siblings[name].path} is alive; stop it first or choose another name")
-        key = name
-    cell = host.cell_type(host, dispatcher, parent, spec, key, uid, args, kwargs or None)
-    siblings[key] = cell
+    given = Arguments(args, kwargs) if kwargs else args
+    cell = host.cell_type(host, dispatcher, parent, spec, name, uid, given)
+    siblings[uid if name is None else name] = cell
     if spec.bounded:
-        cell._box = spec.make_box()
         cell._get_life()
     try:
         make_instance(cell)
@@ -101,17 +123,22 @@ def spawn(
     return cell
 
 
+def with_short_way(spawn: F) -> F:
+    """For `ActorSystem.spawn`: what a system's spawn with the usual options is.
+
+    The compiled kernel has a way of its own for it; here it is the function itself.
+    """
+    return spawn
+
+
 def make_instance(cell: Cell) -> None:
     """Construct the actor's object; `_cell` is there before `__init__` runs."""
     spec = cell._spec
     cls = spec.cls
-    args = cell._args
-    kwargs = cell._kwargs
+    given = cell._given
+    args, kwargs = (given.args, given.kwargs) if isinstance(given, Arguments) else (given, {})
     new = spec.new
-    instance = object.__new__(cls) if new is None else new(cls, *args, **(kwargs or {}))
+    instance = object.__new__(cls) if new is None else new(cls, *args, **kwargs)
     instance._cell = cell
     cell._instance = instance
-    if kwargs is None:
-        spec.init(instance, *args)
-    else:
-        spec.init(instance, *args, **kwargs)
+    spec.init(instance, *args, **kwargs)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from gevent.exceptions import BlockingSwitchOutError
@@ -35,6 +35,8 @@ class Switch:
 
         def _wake(self, entry: Any) -> None: ...
         def _file_timeouts(self) -> None: ...
+
+        uids: Iterator[int]  #: of its cells
 
     def __init__(self, hub: Any, clock: Callable[[], float]) -> None:
         self.hub = hub
