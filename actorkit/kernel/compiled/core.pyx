@@ -425,8 +425,12 @@ cdef class Mailbox(Entry):
         del life.children[self._key]
         if self._first is not _EMPTY or self._inbox is not None:
             self._flush()
-        events = self._host.events
-        if events.subscriptions:
+        host = self._host
+        departed = host.departed
+        if departed is not None:
+            departed[self._spec] += self._handled
+        events = host.events
+        if events.ends:
             events.publish(ActorStopped(f"{self.path} ended", ref=self._ref, reason=reason))
         if life.when_childless is not None:
             life.child_gone()
@@ -505,7 +509,7 @@ def spawn(
         cell._discard()
         raise
     events = host.events
-    if events.subscriptions:
+    if events.starts:
         events.publish(ActorStarted(cell._ref))
     if spec.begins:
         cell._get_life().begin()
@@ -626,6 +630,8 @@ cdef class Turns(greenlet):
                     handler = cell._handler
                     if handler is None:
                         if cell._life is None:
+                            cell._handled += taken - left  # the end counts them
+                            taken = left
                             cell.end(_NORMAL)
                         else:
                             dispatcher.enqueue(cell)

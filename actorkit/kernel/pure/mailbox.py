@@ -211,8 +211,10 @@ class Mailbox:
         del siblings[self._key]
         if self._first is not EMPTY or self._inbox is not None:
             self._flush()
-        events = self._host.events
-        if events.subscriptions:
-            events.publish(ActorStopped(f"{self.path} ended", ref=self._ref, reason=reason))
+        host = self._host
+        if host.departed is not None:
+            host.departed[self._spec] += self._handled
+        if host.events.ends:
+            host.events.publish(ActorStopped(f"{self.path} ended", ref=self._ref, reason=reason))
         if self._parent._life.when_childless is not None:  # type: ignore[union-attr]
             self._parent._life.child_gone()  # type: ignore[union-attr]

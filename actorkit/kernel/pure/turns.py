@@ -92,6 +92,8 @@ class Turns(greenlet):
                     handler = cell._handler
                     if handler is None:
                         if cell._life is None:
+                            cell._handled += taken - left  # the end counts them
+                            taken = left
                             cell._end()
                         else:
                             dispatcher.schedule(cell)
