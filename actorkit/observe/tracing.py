@@ -1,9 +1,9 @@
 """OpenTelemetry spans of a system, one for each ask and each receive, with their causes.
 
 A traced system's references are of a class of their own. What they send goes as an `Envelope` that
-carries a `_Trace`: the context of the sender, which the receiver's span has as its parent; or, where
-the sender's trace is not recorded, only that context (`_Unrecorded`). To other nodes the context
-goes as text. Uses opentelemetry-api, which nothing else here imports.
+carries a `_Trace`: the context of the sender, which the receiver's span has as its parent; or only
+that context, where its trace is not recorded (`_Unrecorded`). To other nodes the context goes as
+text. Uses opentelemetry-api, which nothing else here imports.
 """
 
 from __future__ import annotations
