@@ -417,7 +417,7 @@ cdef class Mailbox(Entry):
         """End after the current message, where nobody needs to be asked or called."""
         self.stop_plainly()
 
-    cdef int end(self, reason) except -1:
+    cdef int end(self, reason, long handled) except -1:
         self._state = _STOPPED
         self._instance = None
         self._idle = False
@@ -428,7 +428,7 @@ cdef class Mailbox(Entry):
         host = self._host
         departed = host.departed
         if departed is not None:
-            departed[self._spec] += self._handled
+            departed[self._spec] += self._handled + handled
         events = host.events
         if events.ends:
             events.publish(ActorStopped(f"{self.path} ended", ref=self._ref, reason=reason))
@@ -436,9 +436,12 @@ cdef class Mailbox(Entry):
             life.child_gone()
         return 0
 
-    def _end(self, reason=_NORMAL):
-        """The end of an actor that has no life but its slots."""
-        self.end(reason)
+    def _end(self, reason=_NORMAL, long handled=0):
+        """The end of an actor that has no life but its slots.
+
+        `handled`: the messages of the turn that it ends, which it does not count yet.
+        """
+        self.end(reason, handled)
 
 
 cdef inline Envelope question(message, Mailbox cell, Switch dispatcher):
@@ -630,9 +633,7 @@ cdef class Turns(greenlet):
                     handler = cell._handler
                     if handler is None:
                         if cell._life is None:
-                            cell._handled += taken - left  # the end counts them
-                            taken = left
-                            cell.end(_NORMAL)
+                            cell.end(_NORMAL, taken - left)
                         else:
                             dispatcher.enqueue(cell)
                         break

@@ -202,8 +202,11 @@ class Mailbox:
             self._idle = False
             self._dispatcher.schedule(self)
 
-    def _end(self, reason: Reason = Reason.NORMAL) -> None:
-        """The end of an actor that has no life but its slots."""
+    def _end(self, reason: Reason = Reason.NORMAL, handled: int = 0) -> None:
+        """The end of an actor that has no life but its slots.
+
+        `handled`: the messages of the turn that it ends, which it does not count yet.
+        """
         self._state = STOPPED
         self._instance = None
         self._idle = False
@@ -213,7 +216,7 @@ class Mailbox:
             self._flush()
         host = self._host
         if host.departed is not None:
-            host.departed[self._spec] += self._handled
+            host.departed[self._spec] += self._handled + handled
         if host.events.ends:
             host.events.publish(ActorStopped(f"{self.path} ended", ref=self._ref, reason=reason))
         if self._parent._life.when_childless is not None:  # type: ignore[union-attr]
