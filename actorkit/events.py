@@ -114,11 +114,13 @@ class EventStream:
     publishes: it must be short and must not block; what it raises is logged and goes no further.
     """
 
-    __slots__ = ("_routes", "subscriptions")
+    __slots__ = ("_routes", "ends", "starts", "subscriptions")
 
     def __init__(self) -> None:
-        #: Pairs of classes and who gets them; while it is empty no event need be made.
+        #: Pairs of classes and who gets them.
         self.subscriptions: list[tuple[tuple[type, ...], Subscriber]] = []
+        #: What `wants` says of `ActorStarted` and `ActorStopped`, for those who ask all the time.
+        self.starts = self.ends = False
         self._routes: dict[type, list[Callable[[Any], Any]]] = {}
 
     def subscribe(self, kinds: Any, subscriber: Subscriber) -> None:
@@ -131,7 +133,7 @@ class EventStream:
         if not (callable(subscriber) or hasattr(subscriber, "tell")):
             raise TypeError(f"subscribe an ActorRef or a callable, not {subscriber!r}")
         self.subscriptions.append((classes, subscriber))
-        self._routes.clear()
+        self._subscriptions_changed()
 
     def unsubscribe(self, subscriber: Subscriber, kinds: Any = object) -> None:
         """End the subscriptions of `subscriber` to `kinds` (all when not given)."""
@@ -143,7 +145,7 @@ class EventStream:
             if subscribed:
                 kept.append((subscribed, other))
         self.subscriptions = kept
-        self._routes.clear()
+        self._subscriptions_changed()
 
     def wants(self, kind: type) -> bool:
         """Whether anybody would get an event of this class: ask before making a costly one."""
@@ -158,6 +160,11 @@ class EventStream:
                 deliver(event)
             except Exception:
                 get_logger().exception("event subscriber failed", event_type=type(event).__name__)
+
+    def _subscriptions_changed(self) -> None:
+        self._routes.clear()
+        self.starts = self.wants(ActorStarted)
+        self.ends = self.wants(ActorStopped)
 
     def _route(self, kind: type) -> list[Callable[[Any], Any]]:
         route = self._routes.get(kind)

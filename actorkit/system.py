@@ -40,6 +40,7 @@ from .observe.tree import ActorInfo, snapshot
 from .ref import ActorRef, LocalRef
 
 if TYPE_CHECKING:
+    from .observe.counts import Departed
     from .observe.tracing import Tracing
     from .remote.link import Transport
     from .remote.node import Network, Node
@@ -98,6 +99,8 @@ class ActorSystem:
         self.late_answers = 0
         #: The last failures of its actors.
         self.failures = Failures()
+        #: The messages of ended actors, while they are counted: see observe/counts.py.
+        self.departed: Departed | None = None
         self.stopping = False
         #: Who records spans of its messages, if anybody does.
         self.tracing: Tracing | None = None

@@ -236,7 +236,7 @@ class World:
 
     def run(self, steps: Script) -> list[Any]:
         """Carry out the steps, wait until nothing moves, end everything, say what happened."""
-        with ActorSystem("world") as system, self.observed(system):
+        with ActorSystem("world") as system, self.observed(system) as observer:
             system.events.subscribe(DeadLetter, self.dead_letter)
             system.spawn(Top, self, name="top")
             for word, *arguments in steps:
@@ -251,7 +251,16 @@ class World:
                 ref.join()
             self.calm_down()
             self.note("late", system.late_answers)
+            if isinstance(observer, Metrics):
+                self.note_counts(observer)
         return self.events
+
+    def note_counts(self, metrics: Metrics) -> None:
+        """What is counted, not what is sampled."""
+        for metric in metrics.collect():
+            if metric.type != "histogram":
+                for sample in metric.samples:
+                    self.note(sample.name, *sorted(sample.labels.values()), sample.value)
 
     def dead_letter(self, letter: DeadLetter) -> None:
         self.note("dead letter", letter.ref.path, json.dumps(letter.message), letter.reason)

@@ -87,7 +87,11 @@ class Worker(Turns):
         """Run the turn of one message outside the loop above; False when it failed."""
         self.cell = cell
         sampler = self.dispatcher.sampler
-        weight = 0 if sampler is None else sampler.weigh()
+        weight = 0
+        if sampler is not None:
+            sampler.left -= 1
+            if sampler.left <= 0:
+                weight = sampler.weigh()
         began = self.dispatcher.clock() if weight else 0.0
         try:
             if type(message) is Envelope:

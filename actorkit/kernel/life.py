@@ -543,10 +543,13 @@ class Life(Family):
         self.stash.clear()
         self.front.clear()
         cell._flush()
-        if cell._parent is not None and host.events.wants(ActorStopped):
-            host.events.publish(
-                ActorStopped(f"{cell.path} ended", ref=cell._ref, reason=reason, error=error)
-            )
+        if cell._parent is not None:
+            if host.departed is not None:
+                host.departed[cell._spec] += cell._handled
+            if host.events.ends:
+                host.events.publish(
+                    ActorStopped(f"{cell.path} ended", ref=cell._ref, reason=reason, error=error)
+                )
         terminated = Terminated(cell._ref, reason, error)
         for watcher in self.watchers:
             watcher.terminated(terminated)

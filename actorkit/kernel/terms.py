@@ -10,9 +10,12 @@ import enum
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
     from ..events import EventStream
     from ..observe.failures import Failures
     from .cell import Cell
+    from .twin import Plan
 
 __all__ = [
     "EMPTY",
@@ -68,6 +71,10 @@ class Host(Protocol):
     stopping: bool
     failures: Failures
     late_answers: int  #: answers that came second, or when the asker had gone
+
+    @property
+    def departed(self) -> MutableMapping[Plan, int] | None:
+        """Messages that actors of each kind had handled when they ended; None if nobody counts."""
 
     #: The class of its cells: what users know as references.
     cell_type: ClassVar[type[Cell]]

@@ -1,15 +1,16 @@
 """What one system has done, in numbers by class of actor: the source of the metrics.
 
-Events are counted as they come, times come from the sampler, and what only the actors themselves
-know (their number, their inboxes, the messages they have handled) is found by walking over them in
-slices. Used by metrics.py.
+Rare events are counted as they come, times come from the sampler, and what only the actors
+themselves know (their number, their inboxes, the messages they have handled) is found by walking
+over them in slices. What ended actors have handled the kernel adds to `Departed`. Used by
+metrics.py.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -17,13 +18,14 @@ from gevent import getcurrent
 
 from ..events import ActorFailed, ActorRestarted, ActorStopped, DeadLetter, InboxOverflow
 from ..kernel import STOPPED, Cell, InboxQueue
+from ..kernel.twin import Plan
 from .sampling import Sampler
 from .tree import walk
 
 if TYPE_CHECKING:
     from ..system import ActorSystem
 
-__all__ = ["BOUNDS", "MAX_CLASSES", "OTHER", "REMOTE", "Counts", "Tally"]
+__all__ = ["BOUNDS", "MAX_CLASSES", "OTHER", "REMOTE", "Counts", "Departed", "Tally"]
 
 #: Classes of actors that are told apart; the actors of all others are `OTHER`.
 MAX_CLASSES = 100
@@ -39,8 +41,8 @@ BOUNDS = (
 SLICE, PAUSE = 0.001, 0.001
 #: Actors between two looks at the clock.
 STEP = 100
-#: Ended actors whose messages are still to be added up.
-MAX_DEPARTED = 128
+#: Kinds of ended actors (class and spawn options) that are told apart until a class gets theirs.
+MAX_DEPARTED = 1_000
 
 
 class Tally:
@@ -49,6 +51,7 @@ class Tally:
     __slots__ = (
         "actors",
         "dead_letters",
+        "ended",
         "failures",
         "handled",
         "inbox",
@@ -67,6 +70,8 @@ class Tally:
         #: Messages in each interval of `BOUNDS` and above, and seconds in all.
         self.times = [0] * (len(BOUNDS) + 1)
         self.seconds = 0.0
+        #: Messages that actors had handled when they ended.
+        self.ended = 0
         # As the last walk found them.
         self.actors = 0
         self.inbox = 0
@@ -79,6 +84,21 @@ class Tally:
         self.seconds += seconds * weight
 
 
+class Departed(dict[Plan, int]):
+    """Messages of ended actors by their kind. The kernel adds to it, at every end of an actor.
+
+    `full` is called when there are too many kinds; it adds them up and clears this.
+    """
+
+    def __init__(self, full: Callable[[], None]) -> None:
+        self._full = full
+
+    def __missing__(self, spec: Plan) -> int:
+        if len(self) >= MAX_DEPARTED:
+            self._full()
+        return 0
+
+
 class Counts:
     """Counts what one system does, from now until `close()`."""
 
@@ -87,12 +107,7 @@ class Counts:
         self._dispatcher = system._dispatcher
         self._by_class: dict[type[Any], Tally] = {}
         self._by_name: dict[str, Tally] = {}
-        #: Messages of actors that have ended.
-        self._ended: Counter[Tally] = Counter()
-        #: Ended actors that are not in `_ended` yet: the last one may be in its last turn.
-        self._departed: list[Cell] = []
-        self._walks: list[Walk] = []
-        system.events.subscribe(ActorStopped, self._stopped)
+        self._departed = system.departed = Departed(self._add_up)
         system.events.subscribe(ActorFailed, self._failed)
         system.events.subscribe(ActorRestarted, self._restarted)
         system.events.subscribe(DeadLetter, self._dead_letter)
@@ -103,14 +118,10 @@ class Counts:
     def close(self) -> None:
         """Count no more; what was counted stays."""
         events = self.system.events
-        for subscriber in (
-            self._stopped,
-            self._failed,
-            self._restarted,
-            self._dead_letter,
-            self._overflow,
-        ):
+        for subscriber in (self._failed, self._restarted, self._dead_letter, self._overflow):
             events.unsubscribe(subscriber)
+        if self.system.departed is self._departed:
+            self.system.departed = None
         Sampler.remove(self._dispatcher, self.system)
         self.system._root.unlink(self._system_ended)
 
@@ -143,36 +154,23 @@ class Counts:
         Lets others run in between, unless the caller is the hub itself.
         """
         look = Walk(self)
-        self._walks.append(look)
-        try:
-            look.run()
-        finally:
-            self._walks.remove(look)
+        look.run()
+        self._add_up()
         for tally in self._by_name.values():
             tally.actors = look.actors[tally]
             tally.inbox = look.inbox[tally]
             tally.longest = look.longest.get(tally, 0)
             # An older walk that ends later does not take back what this one has seen.
-            tally.handled = max(tally.handled, look.handled[tally] + self._handled_by_ended(tally))
+            tally.handled = max(tally.handled, look.handled[tally] + tally.ended)
         return self.seen
 
+    def _add_up(self) -> None:
+        """Give the classes what their ended actors have handled."""
+        for spec, handled in self._departed.items():
+            self.of(spec.cls).ended += handled
+        self._departed.clear()
+
     # -- events ---------------------------------------------------------------------------------
-
-    def _stopped(self, event: Any) -> None:
-        cell = event.ref
-        self.of(cell._spec.cls)
-        for under_way in self._walks:
-            under_way.forget(cell)
-        departed = self._departed
-        departed.append(cell)
-        if len(departed) > MAX_DEPARTED:
-            for ended in departed[: MAX_DEPARTED // 2]:
-                self._ended[self.of(ended._spec.cls)] += ended._handled
-            del departed[: MAX_DEPARTED // 2]
-
-    def _handled_by_ended(self, tally: Tally) -> int:
-        departed = sum(cell._handled for cell in self._departed if self.of(cell._spec.cls) is tally)
-        return self._ended[tally] + departed
 
     def _failed(self, event: ActorFailed) -> None:
         self._of_ref(event.ref).failures += 1
@@ -206,6 +204,15 @@ class Walk:
         self._seen: dict[int, int] = {}
 
     def run(self) -> None:
+        """Look at them all; those that end meanwhile are forgotten."""
+        events = self._counts.system.events
+        events.subscribe(ActorStopped, self._forget)
+        try:
+            self._run()
+        finally:
+            events.unsubscribe(self._forget)
+
+    def _run(self) -> None:
         counts = self._counts
         clock = counts._dispatcher.clock
         may_wait = getcurrent() is not counts._dispatcher.hub
@@ -232,8 +239,9 @@ class Walk:
             self.handled[tally] += handled
             self._seen[cell.uid] = handled
 
-    def forget(self, cell: Cell) -> None:
-        """The actor has ended."""
+    def _forget(self, event: Any) -> None:
+        """An actor has ended: what it has handled is among what the departed have."""
+        cell = event.ref
         handled = self._seen.pop(cell.uid, 0)
         if handled:
             self.handled[self._counts.of(cell._spec.cls)] -= handled

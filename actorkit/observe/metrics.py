@@ -48,12 +48,16 @@ class Metrics(Collector):
             metrics.serve(port=9464)
 
     The labels are the system and the class of the actors, never an actor's path, so that there are
-    no more series than `counts.MAX_CLASSES` allows. Raises ValueError for two systems of one name.
+    no more series than `counts.MAX_CLASSES` allows. Raises ValueError for two systems of one name,
+    and for a system that others count already.
     """
 
     def __init__(self, *systems: ActorSystem) -> None:
         if len({system.name for system in systems}) < len(systems) or not systems:
             raise ValueError(f"Metrics takes systems with different names, not {systems!r}")
+        for system in systems:
+            if system.departed is not None:
+                raise ValueError(f"{system.name!r} has metrics already; close() those first")
         self._counts = [Counts(system) for system in systems]
         self._servers: list[WSGIServer] = []
 

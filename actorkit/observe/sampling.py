@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_MEAN", "SAMPLE_TIME", "Sampler", "Timed"]
 
 #: Seconds between two samples under load; where messages come more slowly, each is one.
-SAMPLE_TIME = 0.00025
+SAMPLE_TIME = 0.0005
 #: Samples that may come at once after a rest.
 BURST = 100.0
 #: So many times as long without a sample means that the load has gone.
@@ -54,7 +54,9 @@ class Sampler:
         self._dispatcher = dispatcher
         self._mean = 1.0
         self._saved = BURST
-        self._passed = self._due = 0
+        #: How many messages of the long way there are until one is timed, that one included, and
+        #: how many it will stand for. The worker that handles them counts down.
+        self.left = self._drawn = 1
         self._sampled = self.clock()
 
     @classmethod
@@ -81,13 +83,17 @@ class Sampler:
         if elapsed > OVERDUE * self.time:  # the load has gone: what was drawn under it is too much
             self._mean = max(1.0, self._mean * self.time / elapsed)
             worker.due = min(worker.due, passed + self._draw())
+            sooner = min(self.left, self._draw())
+            self._drawn -= self.left - sooner
+            self.left = sooner
         if passed >= worker.due:
             ready = self._dispatcher.ready
             if not ready:
                 worker.granted = 0
                 return 0  # it rests, and asks again when there is something
-            self._time_next(ready[0], passed + 1)
-            self._adapt(elapsed)
+            if ready[0]._handler is not None:
+                self._time_next(ready[0], passed + 1)
+                self._adapt(elapsed)
             worker.passed = passed = -1
             worker.due = self._draw() - 1
         granted = worker.due - passed
@@ -97,18 +103,11 @@ class Sampler:
         return granted
 
     def weigh(self) -> int:
-        """How many messages the next one of an actor that takes the long way stands for.
-
-        0 when it is not to be timed.
-        """
-        elapsed = self.clock() - self._sampled
-        passed = self._passed = self._passed + 1
-        if passed < self._due and elapsed <= OVERDUE * self.time:
-            return 0
-        self._adapt(elapsed)
-        self._passed = 0
-        self._due = self._draw()
-        return passed
+        """A message of the long way is to be timed, `left` being 0: how many it stands for."""
+        weight = self._drawn
+        self._adapt(self.clock() - self._sampled)
+        self._drawn = self.left = self._draw()
+        return weight
 
     def handled(self, cell: Cell, began: float, weight: int) -> None:
         """That message is handled."""
@@ -132,12 +131,13 @@ class Sampler:
         return 1 + int(random() * (2.0 * self._mean - 1.0))
 
     def _time_next(self, entry: Any, weight: int) -> None:
-        """Time the next message of this entry of the ready queue, if it is a cell with plain mail.
+        """Time the next message of this entry of the ready queue, a cell with plain mail.
 
-        A greenlet that waits is no message, and the long way times its own.
+        (Any other is a greenlet that waits, which is no message, or takes the long way, which times
+        its own.)
         """
         handler = entry._handler
-        if handler is None or type(handler) is Sample:
+        if type(handler) is Sample:
             return
         timed = self.systems.get(entry._host)
         if timed is None:

@@ -1,8 +1,9 @@
 """OpenTelemetry spans of a system, one for each ask and each receive, with their causes.
 
 A traced system's references are of a class of their own. What they send goes as an `Envelope` that
-carries a `Trace`: the context of the sender, which the receiver's span has as its parent. To other
-nodes the context goes as text. Uses opentelemetry-api, which nothing else here imports.
+carries a `_Trace`: the context of the sender, which the receiver's span has as its parent; or only
+that context, where its trace is not recorded (`_Unrecorded`). To other nodes the context goes as
+text. Uses opentelemetry-api, which nothing else here imports.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from opentelemetry.trace import (
     StatusCode,
     Tracer,
     TracerProvider,
+    get_current_span,
     get_tracer,
     set_span_in_context,
 )
@@ -85,28 +87,33 @@ class Tracing:
             for ref in list(network._refs.values()):
                 ref.__class__ = remote
 
-    def ask_span(self, ref: ActorRef[Any], message: Any) -> Span:
+    def ask_span(self, ref: ActorRef[Any], message: Any, parent: Context) -> Span:
         """The span of a question, begun."""
-        return self._begin("ask", ref, message, SpanKind.CLIENT, None)
+        if isinstance(ref, Cell):
+            return self._begin("ask", ref, message, SpanKind.CLIENT, parent)
+        assert isinstance(ref, RemoteRef)
+        kind = _kind_of(message)
+        attributes = {
+            "actorkit.system": ref.node.name,
+            "actorkit.path": ref.path,
+            "actorkit.message": kind,
+        }
+        return self.tracer.start_span(f"ask {kind}", parent, SpanKind.CLIENT, attributes)
 
     def receive_span(self, cell: Cell, message: Any, parent: Context, asked: bool) -> Span:
         """The span of one message's turn, begun."""
         kind = SpanKind.SERVER if asked else SpanKind.CONSUMER
-        return self._begin("receive", cell._ref, message, kind, parent)
+        return self._begin("receive", cell, message, kind, parent)
 
-    def _begin(
-        self, word: str, ref: ActorRef[Any], message: Any, kind: SpanKind, parent: Context | None
-    ) -> Span:
+    def _begin(self, word: str, cell: Cell, message: Any, kind: SpanKind, parent: Context) -> Span:
+        cls = cell._spec.cls.__name__
         attributes = {
-            "actorkit.system": ref.node.name if isinstance(ref, RemoteRef) else self.system.name,
-            "actorkit.path": ref.path,
+            "actorkit.system": self.system.name,
+            "actorkit.path": cell.path,
             "actorkit.message": _kind_of(message),
+            "actorkit.class": cls,
         }
-        name = f"{word} {attributes['actorkit.message']}"
-        if isinstance(ref, Cell):
-            attributes["actorkit.class"] = ref._spec.cls.__name__
-            name = f"{word} {attributes['actorkit.class']}"
-        return self.tracer.start_span(name, context=parent, kind=kind, attributes=attributes)
+        return self.tracer.start_span(f"{word} {cls}", parent, kind, attributes)
 
     @contextmanager
     def within(self, carrier: dict[str, str]) -> Iterator[None]:
@@ -140,6 +147,40 @@ def _traced(base: type[Any], words: type[Any], tracing: Tracing) -> type[Any]:
     return type(f"Traced{base.__name__}", bases, {"__slots__": (), "_tracing": tracing})
 
 
+class _Unrecorded(Context):
+    """The context of a trace that is not recorded; it travels with the trace's messages as it is.
+
+    That a trace is not recorded was decided where it began, so nobody is asked again, and nothing
+    is made for its messages.
+    """
+
+    @staticmethod
+    def of(context: Context) -> _Unrecorded | None:
+        """`context`, if it belongs to such a trace."""
+        if type(context) is _Unrecorded:
+            return context
+        span = get_current_span(context)
+        if span.is_recording():
+            return None
+        its = span.get_span_context()
+        return _Unrecorded(context) if its.is_valid and not its.trace_flags.sampled else None
+
+    def run(self, handler: Callable[[Any, Any], Any], instance: Any, message: Any) -> Any:
+        token = attach(self)
+        try:
+            if type(message) is Call:
+                return instance._on_call(message)
+            return handler(instance, message)
+        finally:
+            detach(token)
+
+
+def _within(span: Span, parent: Context) -> Context:
+    """`parent` with `span` as the current one."""
+    context = set_span_in_context(span, parent)
+    return context if span.is_recording() else _Unrecorded(context)
+
+
 class _Trace:
     """Travels with a message, and makes the span of its turn."""
 
@@ -154,7 +195,7 @@ class _Trace:
 
     def run(self, handler: Callable[[Any, Any], Any], instance: Any, message: Any) -> Any:
         span = self._begin(instance._cell, message)
-        token = attach(set_span_in_context(span, self._parent))
+        token = attach(_within(span, self._parent))
         try:
             if type(message) is Call:
                 return instance._on_call(message)
@@ -169,14 +210,18 @@ class _Trace:
             span.end()
 
     def open(self, cell: Cell, message: Any) -> None:
-        self._span = self._begin(cell, message)
-        self._token = attach(set_span_in_context(self._span, self._parent))
+        context: Context | None = _Unrecorded.of(self._parent)
+        if context is None:
+            self._span = self._begin(cell, message)
+            context = _within(self._span, self._parent)
+        self._token = attach(context)
 
     def close(self, error: BaseException | None) -> None:
         span, token = self._span, self._token
         self._span = self._token = None
-        if span is not None:
+        if token is not None:
             detach(token)
+        if span is not None:
             if isinstance(error, Exception) and not isinstance(error, Refused):
                 _failed(span, error)
             span.end()
@@ -212,8 +257,11 @@ class _Asking(ActorRef[Any]):
         raise NotImplementedError
 
     def ask(self, message: Any, timeout: float | None = ASK_TIMEOUT) -> Any:
-        span = self._tracing.ask_span(self, message)
-        token = attach(set_span_in_context(span))
+        context = get_current()
+        if _Unrecorded.of(context) is not None:
+            return self._ask(message, timeout)
+        span = self._tracing.ask_span(self, message, context)
+        token = attach(_within(span, context))
         try:
             return self._ask(message, timeout)
         except Exception as error:
@@ -224,9 +272,13 @@ class _Asking(ActorRef[Any]):
             span.end()
 
     def ask_nowait(self, message: Any, timeout: float | None = ASK_TIMEOUT) -> Future[Any]:
-        span = self._tracing.ask_span(self, message)
-        token = attach(set_span_in_context(span))
         future: Future[Any] = Future()
+        context = get_current()
+        if _Unrecorded.of(context) is not None:
+            self._submit(message, timeout, future)
+            return future
+        span = self._tracing.ask_span(self, message, context)
+        token = attach(_within(span, context))
         try:
             self._submit(message, timeout, _Asked(span, future))
         except BaseException as error:
@@ -244,36 +296,42 @@ class TracedLocal(_Asking, LocalRef[Any]):
     __slots__ = ()
 
     def tell(self, message: Any) -> None:
-        self._dispatcher.check_thread()
-        self._put(message)
+        super().tell(self._traced(message))
 
     def _ask(self, message: Any, timeout: float | None) -> Any:
+        dispatcher = self._dispatcher
+        dispatcher.check_thread()
         me = getcurrent()
         asker = me.cell if isinstance(me, Worker) else None
         if asker is not None and (self is asker or self._asking is not None):
             refuse_cycle(asker, self)
-        envelope = self._question(message, timeout, None)
+        envelope = Envelope(message, self, dispatcher)
+        if timeout is not None:
+            envelope.deadline = dispatcher.clock() + check_timeout(timeout)
+            dispatcher.fresh.append(envelope)
         self._put(envelope, timeout=timeout)
-        return await_answer(envelope, self._dispatcher)
+        return await_answer(envelope, dispatcher)
 
     def _submit(self, message: Any, timeout: float | None, sink: Any) -> Envelope:
-        envelope = self._question(message, timeout, sink)
-        self._put(envelope)
-        return envelope
-
-    def _question(self, message: Any, timeout: float | None, sink: Any) -> Envelope:
         dispatcher = self._dispatcher
         dispatcher.check_thread()
         envelope = Envelope(message, self, dispatcher)
         envelope.sink = sink
         if timeout is not None:
             dispatcher.timeouts.add(envelope, dispatcher.clock() + check_timeout(timeout))
+        self._put(envelope)
         return envelope
 
     def _put(self, message: Any, block: bool = True, timeout: float | None = None) -> None:
+        super()._put(self._traced(message), block, timeout)
+
+    def _traced(self, message: Any) -> Envelope:
         envelope = message if type(message) is Envelope else Envelope(message, None)
-        envelope.trace = _Trace(self._tracing, get_current(), envelope.cell is not None)
-        super()._put(envelope, block, timeout)
+        context = get_current()
+        envelope.trace = None if self._spec.process else _Unrecorded.of(context)
+        if envelope.trace is None:
+            envelope.trace = _Trace(self._tracing, context, envelope.cell is not None)
+        return envelope
 
 
 class TracedRemote(_Asking, RemoteRef):

@@ -152,9 +152,9 @@ class ObservedRef(SimulatedRef):
         self._touch_urgently()
         super()._stop_plainly()
 
-    def _end(self, reason: Reason = Reason.NORMAL) -> None:
+    def _end(self, reason: Reason = Reason.NORMAL, handled: int = 0) -> None:
         _ends(self)
-        super()._end(reason)
+        super()._end(reason, handled)
 
     def _get_life(self) -> Life:
         return ObservedLife(self) if self._life is None else self._life

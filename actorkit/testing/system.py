@@ -125,7 +125,7 @@ class SimulatedSystem(ActorSystem):
 class Remnant:
     """What is left of a system to those who still hold references to its actors."""
 
-    __slots__ = ("events", "failures", "late_answers", "name", "stopping")
+    __slots__ = ("departed", "events", "failures", "late_answers", "name", "stopping")
 
     #: The class of its cells, if it could have any.
     cell_type: ClassVar[type[Cell]] = LocalRef
@@ -134,6 +134,7 @@ class Remnant:
         self.name = name
         self.events = EventStream()
         self.failures = Failures()
+        self.departed: None = None
         self.late_answers = 0
         self.stopping = True
 

@@ -13,8 +13,10 @@ import gevent
 import pytest
 from gevent.queue import Full
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import StatusCode
 
 from actorkit import (
@@ -274,6 +276,119 @@ def test_actors_that_live_already_are_traced_from_now_on_and_no_more_after_the_e
     assert later.ask(2) == echo.ask(3) - 1
     assert [span.name for span in spans.finished] == ["receive Echo", "ask Echo"]
     assert system.tracing is None
+
+
+@pytest.fixture
+def unsampled(system: ActorSystem) -> Iterator[Counted]:
+    sampler = Counted()
+    with Tracing(system, TracerProvider(sampler=sampler)):
+        yield sampler
+
+
+class Counted(Sampler):
+    """Samples nothing, and knows what it was asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def should_sample(
+        self, parent_context: Any, trace_id: int, name: str, *_: Any, **__: Any
+    ) -> SamplingResult:
+        self.asked.append(name)
+        return SamplingResult(Decision.DROP)
+
+    def get_description(self) -> str:
+        return "nothing"
+
+
+def test_a_trace_that_is_not_recorded_is_decided_once_and_stays_one_trace(
+    system: ActorSystem, unsampled: Counted
+) -> None:
+    def ids(actor: Actor) -> list[int]:
+        context = trace.get_current_span().get_span_context()
+        assert not context.trace_flags.sampled
+        return [context.trace_id]
+
+    echo = system.spawn(Echo)
+    account = system.spawn(Counting)
+    end, front = system.spawn(Obedient), system.spawn(Obedient, inbox=Inbox(maxsize=5))
+
+    def on(actor: Actor) -> list[int]:
+        later = end.ask_nowait(ids)
+        echo.tell("aside")
+        assert account.proxy().add(1) == 1
+        asked: list[int] = end.ask(ids)
+        return ids(actor) + asked + (later.get(timeout=5) or [])
+
+    seen = front.ask(on)
+    assert len(seen) == 3
+    assert len(set(seen)) == 1
+    assert unsampled.asked == ["ask Obedient"]
+    assert front.ask(ids) != seen[:1]
+    assert unsampled.asked == ["ask Obedient"] * 2
+    assert not trace.get_current_span().get_span_context().is_valid
+
+
+class Counting(Actor):
+    count = 0
+
+    def add(self, amount: int) -> int:
+        self.count += amount
+        return self.count
+
+
+def test_without_a_record_messages_fail_refuse_time_out_and_are_read_as_before(
+    system: ActorSystem, unsampled: Counted
+) -> None:
+    actor = system.spawn(Obedient)
+    read: list[Any] = []
+
+    class Reading(Actor):
+        def run(self) -> None:
+            while (message := self.inbox.get()) != "end":
+                read.append((message, trace.get_current_span().get_span_context().trace_id))
+
+    reading = system.spawn(Reading)
+
+    def fail(actor: Actor) -> None:
+        raise KeyError("lost")
+
+    def refuse(actor: Actor) -> None:
+        raise Refused("no")
+
+    def on(front: Actor) -> int:
+        with pytest.raises(KeyError):
+            actor.ask(fail)
+        with pytest.raises(Refused):
+            actor.ask(refuse)
+        with pytest.raises(AskTimeout):
+            actor.ask(lambda actor: gevent.sleep(0.1), timeout=0.001)
+        with pytest.raises(AskDeadlock):
+            front.ref.ask(str)
+        for message in (1, 2):
+            reading.tell(message)
+        return trace.get_current_span().get_span_context().trace_id
+
+    trace_id = system.spawn(Obedient).ask(on)
+    reading.tell("end")
+    reading.join()
+    assert read == [(1, trace_id), (2, trace_id)]
+    assert unsampled.asked == ["ask Obedient", "receive Reading"]  # "end" begins a trace
+
+
+def test_a_span_recorded_within_a_trace_that_is_not_is_the_parent_of_what_is_sent(
+    system: ActorSystem, unsampled: Counted, spans: Spans
+) -> None:
+    tracer = spans.provider.get_tracer("test")
+    echo = system.spawn(Echo)
+
+    def on(actor: Actor) -> None:
+        with tracer.start_as_current_span("mine", context=Context()):
+            echo.ask("within")
+        echo.ask("without")
+
+    system.spawn(Obedient).ask(on)
+    assert unsampled.asked == ["ask Obedient", "ask Echo"]
 
 
 @contextmanager

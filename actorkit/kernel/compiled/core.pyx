@@ -428,7 +428,7 @@ cdef class Mailbox(Entry):
         """End after the current message, where nobody needs to be asked or called."""
         self.stop_plainly()
 
-    cdef int end(self, reason) except -1:
+    cdef int end(self, reason, long handled) except -1:
         self.state = <PyObject*>_STOPPED
         self._instance = None
         self._idle = False
@@ -436,16 +436,23 @@ cdef class Mailbox(Entry):
         del life.children[self.uid if self._name is None else self._name]
         if self._first is not _EMPTY or self._inbox is not None:
             self._flush()
-        events = self._host.events
-        if events.subscriptions:
+        host = self._host
+        departed = host.departed
+        if departed is not None:
+            departed[self._spec] += self._handled + handled
+        events = host.events
+        if events.ends:
             events.publish(ActorStopped(f"{self.path} ended", ref=self._ref, reason=reason))
         if life.when_childless is not None:
             life.child_gone()
         return 0
 
-    def _end(self, reason=_NORMAL):
-        """The end of an actor that has no life but its slots."""
-        self.end(reason)
+    def _end(self, reason=_NORMAL, long handled=0):
+        """The end of an actor that has no life but its slots.
+
+        `handled`: the messages of the turn that it ends, which it does not count yet.
+        """
+        self.end(reason, handled)
 
 
 cdef inline Envelope question(message, Mailbox cell, Switch dispatcher):
@@ -543,7 +550,7 @@ cdef Mailbox start(
         cell._discard()
         raise
     events = host.events
-    if events.subscriptions:
+    if events.starts:
         events.publish(ActorStarted(cell._ref))
     if spec.begins:
         cell._get_life().begin()
@@ -689,7 +696,7 @@ cdef class Turns(greenlet):
                     handler = cell._handler
                     if handler is None:
                         if cell._life is None:
-                            cell.end(_NORMAL)
+                            cell.end(_NORMAL, taken - left)
                         else:
                             dispatcher.enqueue(cell)
                         break

@@ -199,8 +199,11 @@ class Mailbox:
             self._idle = False
             self._dispatcher.schedule(self)
 
-    def _end(self, reason: Reason = Reason.NORMAL) -> None:
-        """The end of an actor that has no life but its slots."""
+    def _end(self, reason: Reason = Reason.NORMAL, handled: int = 0) -> None:
+        """The end of an actor that has no life but its slots.
+
+        `handled`: the messages of the turn that it ends, which it does not count yet.
+        """
         self._state = STOPPED
         self._instance = None
         self._idle = False
@@ -208,8 +211,10 @@ class Mailbox:
         del siblings[self._key]
         if self._first is not EMPTY or self._inbox is not None:
             self._flush()
-        events = self._host.events
-        if events.subscriptions:
-            events.publish(ActorStopped(f"{self.path} ended", ref=self._ref, reason=reason))
+        host = self._host
+        if host.departed is not None:
+            host.departed[self._spec] += self._handled + handled
+        if host.events.ends:
+            host.events.publish(ActorStopped(f"{self.path} ended", ref=self._ref, reason=reason))
         if self._parent._life.when_childless is not None:  # type: ignore[union-attr]
             self._parent._life.child_gone()  # type: ignore[union-attr]

@@ -104,7 +104,7 @@ def spawn(
     except BaseException:
         cell._discard()
         raise
-    if host.events.subscriptions:
+    if host.events.starts:
         host.events.publish(ActorStarted(cell._ref))
     if spec.begins:
         cell._get_life().begin()
