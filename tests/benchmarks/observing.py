@@ -9,6 +9,7 @@ costs with OpenTelemetry alone, without any actor.
 
 from __future__ import annotations
 
+import gc
 import os
 import statistics
 import subprocess
@@ -161,6 +162,7 @@ def measure(case: str, repeats: int, quick: bool) -> None:
             few = count // 5 if way.startswith("tracing") else count
             with ActorSystem("observed") as system, WAYS[way](system):
                 program(system, few)
+                gc.collect()  # or its rounds would fall into the same way's run every time
                 began = time.process_time()
                 program(system, few)
                 runs[way].append((time.process_time() - began) / few * 1e6)

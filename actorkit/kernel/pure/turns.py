@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from greenlet import greenlet
 
-from ...messages import Reason
 from ..terms import EMPTY, MAX_SPARE
 from .envelope import Envelope
 
@@ -93,7 +92,7 @@ class Turns(greenlet):
                     handler = cell._handler
                     if handler is None:
                         if cell._life is None:
-                            cell._end(Reason.NORMAL, taken - left)
+                            cell._end(handled=taken - left)
                         else:
                             dispatcher.schedule(cell)
                         break
