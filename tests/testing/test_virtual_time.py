@@ -367,6 +367,7 @@ def test_a_simulation_in_which_nothing_blocks_at_the_end_leaves_no_hub_or_loop()
     def main(sim: Simulation) -> None:
         sim.system("a").spawn(Echo, name="echo")
         assert sim.system("b").connect("sim://a").lookup("/echo").ask(1) == 1
+        sim.crash("a")
         hubs.add(gevent.get_hub())
 
     hubs: weakref.WeakSet[Any] = weakref.WeakSet()
