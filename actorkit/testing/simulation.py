@@ -210,6 +210,7 @@ class Simulation:
         hub, self._hub = self._hub, None
         loop = self._loop
         assert hub is not None
+        loop.has_crashes = False  # those at rest on a crashed node end too
         hub.actorkit_dispatcher.end_idle()
         for system in self._all_systems:
             system.end_idle()
