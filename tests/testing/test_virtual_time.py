@@ -380,6 +380,17 @@ def test_a_simulation_in_which_nothing_blocks_at_the_end_leaves_no_hub_or_loop()
     assert len(hubs) == 0
 
 
+def test_a_simulation_ends_although_a_node_with_a_worker_at_rest_has_crashed() -> None:
+    def main(sim: Simulation) -> str:
+        sim.system("a").spawn(Echo, name="echo")
+        echo = sim.system("b").connect("sim://a").lookup("/echo")
+        assert echo.ask(1) == 1
+        sim.crash("a")
+        return "over"
+
+    assert Simulation().run(main) == "over"
+
+
 def test_a_system_that_is_left_in_order_stops_in_order() -> None:
     ended: list[Any] = []
 
