@@ -16,6 +16,7 @@ from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE, PyList_New, PyList_S
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject, PyObject_GetAttr
 from cpython.ref cimport Py_INCREF
+from cpython.sequence cimport PySequence_Fast_GET_ITEM, PySequence_Fast_GET_SIZE
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
@@ -117,13 +118,13 @@ cdef class Outgoing:
             done = self.smalls(values)
         elif cls is tuple:
             self.integer(head | _TUPLE)
-            done = self.smalls(<tuple>message)
+            done = self.smalls(message)
         else:
             self.integer(head)
             if cls is dict:
                 done = self.small_dict(<dict>message)
             elif cls is list:
-                done = self.small_list(<list>message)
+                done = self.smalls(message)
             else:
                 done = self.small(message)
         if done:
@@ -361,21 +362,13 @@ cdef class Outgoing:
             return False
         return True
 
-    cdef bint smalls(self, tuple values) except -1:
+    cdef bint smalls(self, values) except -1:
+        """The items of a tuple or a list."""
         cdef Py_ssize_t index
-        cdef Py_ssize_t size = PyTuple_GET_SIZE(values)
+        cdef Py_ssize_t size = PySequence_Fast_GET_SIZE(values)
         self.sized(size, 0x90, 15, 0, 0xDC)
         for index in range(size):
-            if not self.small(<object>PyTuple_GET_ITEM(values, index)):
-                return False
-        return True
-
-    cdef bint small_list(self, list values) except -1:
-        cdef Py_ssize_t index
-        cdef Py_ssize_t size = PyList_GET_SIZE(values)
-        self.sized(size, 0x90, 15, 0, 0xDC)
-        for index in range(size):
-            if not self.small(<object>PyList_GET_ITEM(values, index)):
+            if not self.small(<object>PySequence_Fast_GET_ITEM(values, index)):
                 return False
         return True
 
