@@ -330,6 +330,14 @@ def test_nothing_runs_any_more_once_main_has_returned() -> None:
     assert ran == []
 
 
+def all_freed(things: weakref.WeakSet[Any]) -> bool:
+    until = time.monotonic() + 30
+    while things and time.monotonic() < until:
+        time.sleep(0.01)  # the thread of the last run may still be on its way out
+        gc.collect()
+    return not things
+
+
 def test_a_simulation_that_is_over_leaves_nothing_of_its_systems() -> None:
     class Blocks(Actor):
         def receive(self, message: Any) -> None:
@@ -356,11 +364,7 @@ def test_a_simulation_that_is_over_leaves_nothing_of_its_systems() -> None:
     systems: weakref.WeakSet[ActorSystem] = weakref.WeakSet()
     for _ in range(3):
         Simulation().run(main)
-    until = time.monotonic() + 30
-    while systems and time.monotonic() < until:
-        time.sleep(0.01)  # the thread of the last run may still be on its way out
-        gc.collect()
-    assert len(systems) == 0
+    assert all_freed(systems)
 
 
 def test_a_simulation_in_which_nothing_blocks_at_the_end_leaves_no_hub_or_loop() -> None:
@@ -373,11 +377,7 @@ def test_a_simulation_in_which_nothing_blocks_at_the_end_leaves_no_hub_or_loop()
     hubs: weakref.WeakSet[Any] = weakref.WeakSet()
     for _ in range(3):
         Simulation().run(main)
-    until = time.monotonic() + 30
-    while hubs and time.monotonic() < until:
-        time.sleep(0.01)
-        gc.collect()
-    assert len(hubs) == 0
+    assert all_freed(hubs)
 
 
 def test_a_simulation_ends_although_a_node_with_a_worker_at_rest_has_crashed() -> None:
